@@ -1,0 +1,1 @@
+"""bits: a Tor-first privacy node."""

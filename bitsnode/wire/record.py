@@ -1,0 +1,133 @@
+"""DHT records: small signed values that their storers cannot read.
+
+Provider and placement records live under the hash of a public key that is derived from the
+content id and signed by it: a storer refuses forgeries without learning the content id.
+"""
+
+import struct
+from typing import Final, Self
+
+import attrs
+import nacl.exceptions
+import nacl.signing
+
+from bitsnode.errors import RemoteProtocolError
+from bitsnode.ids import Context, leading_zero_bits, sha256
+from bitsnode.wire import cbor
+from bitsnode.wire.card import HOUR, MAX_SKEW
+from bitsnode.wire.schema import Bytes, Uint, field, from_map, to_map
+
+RECORD_VERSION: Final = 1
+MAX_VALUE: Final = 20 * 1024  # bytes; a placement of 256 holders has about 17 KiB
+MAX_RECORD: Final = MAX_VALUE + 512  # bytes of a signed record
+SLOT_SIZE: Final = 16  # bytes
+MAX_RECORD_LIFETIME: Final = 62 * 24 * HOUR  # seconds; a lease's longest term
+MAX_SEQUENCE: Final = (1 << 53) - 1
+
+
+class RecordKind:
+    """Values of `Record.kind`."""
+
+    PROVIDER: Final = 1
+    PLACEMENT: Final = 2
+
+
+class BadRecord(RemoteProtocolError):
+    """A DHT record is malformed, expired, unpaid or not signed by its key."""
+
+
+def record_key(public_key: bytes) -> bytes:
+    """Return the 32-byte DHT key under which records of a public key (32 bytes) live."""
+    return sha256(Context.RECORD_KEY, public_key)
+
+
+@attrs.frozen
+class Record:
+    """One value of one slot.
+
+    Attributes:
+        version: of this format, 1.
+        kind: of `RecordKind`.
+        public_key: Ed25519 key derived from the content id, 32 bytes.
+        slot: which of several values of the key this is, 16 bytes; it tells a storer nothing.
+        sequence: within one slot a higher one replaces a lower one.
+        expires: Unix time in seconds, a multiple of an hour.
+        value: sealed for those who know the content id.
+        nonce: solution of the record's puzzle, 16 bytes.
+    """
+
+    version: int = field(1, Uint(RECORD_VERSION, RECORD_VERSION))
+    kind: int = field(2, Uint(RecordKind.PLACEMENT, RecordKind.PROVIDER))
+    public_key: bytes = field(3, Bytes(32, 32))
+    slot: bytes = field(4, Bytes(SLOT_SIZE, SLOT_SIZE))
+    sequence: int = field(5, Uint(MAX_SEQUENCE))
+    expires: int = field(6, Uint(1 << 40))
+    value: bytes = field(7, Bytes(1, MAX_VALUE))
+    nonce: bytes = field(8, Bytes(16, 16))
+
+    @property
+    def key(self) -> bytes:
+        """The 32-byte DHT key it lives under."""
+        return record_key(self.public_key)
+
+    def proof(self) -> bytes:
+        """Return the 32-byte proof of work of this very value."""
+        return sha256(
+            Context.RECORD_PUZZLE,
+            self.public_key,
+            self.slot,
+            struct.pack(">BQQ", self.kind, self.sequence, self.expires),
+            sha256(self.value),
+            self.nonce,
+        )
+
+    def solved(self, bits: int) -> "Record":
+        """Return the record with a nonce whose proof has ``bits`` leading zero bits."""
+        counter, record = 0, self
+        while leading_zero_bits(record.proof()) < bits:
+            record = attrs.evolve(self, nonce=struct.pack(">QQ", 0, counter))
+            counter += 1
+        return record
+
+
+@attrs.frozen
+class SignedRecord:
+    """A record that was checked, and the very bytes that were signed.
+
+    Attributes:
+        record: the parsed record.
+        data: canonical CBOR of ``[record bytes, signature]``, at most `MAX_RECORD` bytes.
+    """
+
+    record: Record
+    data: bytes = attrs.field(repr=False)
+
+    @classmethod
+    def sign(cls, record: Record, seed: bytes) -> Self:
+        """Sign a record with the 32-byte seed whose public key it names."""
+        payload = cbor.encode(to_map(record))
+        key = nacl.signing.SigningKey(seed)
+        return cls(record, cbor.encode([payload, key.sign(Context.RECORD + payload).signature]))
+
+    @classmethod
+    def parse(cls, data: bytes, *, puzzle_bits: int, now: float) -> Self:
+        """Check a record from outside: size, form, puzzle, time, and at last the signature.
+
+        Raises:
+            RemoteProtocolError: `BadRecord`, or what the parts raise.
+        """
+        outer = cbor.decode(data, MAX_RECORD)
+        if type(outer) is not list or [type(part) for part in outer] != [bytes, bytes]:
+            raise BadRecord
+        payload, signature = outer
+        record = from_map(Record, cbor.decode(payload, MAX_RECORD))
+        if leading_zero_bits(record.proof()) < puzzle_bits:
+            raise BadRecord("A record does not solve its puzzle.")
+        latest = now + MAX_RECORD_LIFETIME + MAX_SKEW
+        if record.expires % HOUR or not now < record.expires <= latest:
+            raise BadRecord("A record has expired or comes from a wrong clock.")
+        try:
+            nacl.signing.VerifyKey(record.public_key).verify(Context.RECORD + payload, signature)
+        except (nacl.exceptions.CryptoError, ValueError) as error:
+            raise BadRecord("A record is not signed by its key.") from error
+        return cls(record, data)

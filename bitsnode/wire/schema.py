@@ -1,0 +1,146 @@
+"""What a field of a message may hold: each class of field checks one CBOR value.
+
+A message or signed object is a frozen attrs class whose attributes carry one of these in their
+metadata; ``to_map`` and ``from_map`` turn it into a CBOR map with integer keys and back. A map
+must hold exactly the keys of its class: an unknown key is refused, because a newer meaning is
+announced by a newer protocol version and never smuggled in.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+import attrs
+
+from bitsnode.errors import LocalProtocolError, RemoteProtocolError
+
+T = TypeVar("T")
+_FIELD = "bits.field"
+
+
+class BadField(RemoteProtocolError):
+    """A field of a message has a wrong type, size or value."""
+
+
+class Field(Protocol):
+    """Checks one value, on the way in and on the way out."""
+
+    def check(self, value: object) -> object:
+        """Return the value as the class holds it.
+
+        Raises:
+            BadField: it is not of this field's form.
+        """
+
+
+@attrs.frozen
+class Bytes:
+    """A byte string of ``least`` to ``most`` bytes."""
+
+    least: int
+    most: int
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        if type(value) is not bytes or not self.least <= len(value) <= self.most:
+            raise BadField(f"A field should have {self.least} to {self.most} bytes.")
+        return value
+
+
+@attrs.frozen
+class Uint:
+    """An integer from ``least`` to ``most``, both included."""
+
+    most: int
+    least: int = 0
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        if type(value) is not int or not self.least <= value <= self.most:
+            raise BadField(f"A field should be an integer from {self.least} to {self.most}.")
+        return value
+
+
+@attrs.frozen
+class Text:
+    """A text of at most ``most`` UTF-8 bytes."""
+
+    most: int
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        if type(value) is not str or len(value.encode()) > self.most:
+            raise BadField(f"A field should be a text of at most {self.most} bytes.")
+        return value
+
+
+@attrs.frozen
+class Bool:
+    """True or false."""
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        if type(value) is not bool:
+            raise BadField("A field should be true or false.")
+        return value
+
+
+@attrs.frozen
+class ListOf:
+    """A list of at most ``most`` items; held as a tuple."""
+
+    item: Field
+    most: int
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        if type(value) not in (list, tuple) or len(value) > self.most:  # type: ignore[arg-type]
+            raise BadField(f"A field should be a list of at most {self.most} items.")
+        return tuple(self.item.check(item) for item in value)  # type: ignore[attr-defined]
+
+
+@attrs.frozen
+class Optional:
+    """What ``item`` allows, or null."""
+
+    item: Field
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        return None if value is None else self.item.check(value)
+
+
+def field(key: int, form: Field, *, secret: bool = False) -> Any:
+    """Return the attrs attribute that is sent under the integer ``key``."""
+    return attrs.field(metadata={_FIELD: (key, form)}, repr=not secret)
+
+
+def to_map(value: Any) -> dict[int, object]:
+    """Return the CBOR map of a message.
+
+    Raises:
+        LocalProtocolError: a field is not of its form, which is our own bug.
+    """
+    found: dict[int, object] = {}
+    for attribute in attrs.fields(type(value)):
+        key, form = attribute.metadata[_FIELD]
+        try:
+            checked = form.check(getattr(value, attribute.name))
+        except BadField as error:
+            name = f"{type(value).__name__}.{attribute.name}"
+            raise LocalProtocolError(f"Bug in bits: {name}: {error}") from error
+        found[key] = list(checked) if type(checked) is tuple else checked
+    return found
+
+
+def from_map(cls: type[T], found: object) -> T:
+    """Return the message of class ``cls`` that a decoded CBOR map holds.
+
+    Raises:
+        BadField: not a map, a missing or unknown key, or a field not of its form.
+    """
+    if type(found) is not dict:
+        raise BadField("A message body should be a map.")
+    attributes = attrs.fields(cls)  # type: ignore[arg-type]
+    forms = {a.metadata[_FIELD][0]: (a.name, a.metadata[_FIELD][1]) for a in attributes}
+    if found.keys() != forms.keys():
+        raise BadField(f"A {cls.__name__} lacks a field or has one too many.")
+    return cls(**{name: form.check(found[key]) for key, (name, form) in forms.items()})

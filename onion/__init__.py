@@ -1,0 +1,1 @@
+"""The one door to the network: Tor onion services, dialled and published through a local tor."""
