@@ -132,7 +132,7 @@ class ControlSocketRefused(TorError):
 
 
 class CookieUnreadable(TorError):
-    """The control cookie of tor cannot be read; add "CookieAuthFileGroupReadable 1" to its torrc."""
+    """The cookie of tor cannot be read; add "CookieAuthFileGroupReadable 1" to its torrc."""
 
 
 class CookieDisabled(TorError):

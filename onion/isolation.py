@@ -10,7 +10,7 @@ from onion.errors import IsolationError
 FIELD_LIMIT = 255  # bytes of a SOCKS user name or password, RFC 1929 section 2
 USERNAME_PREFIX = "bits-"
 _PURPOSE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
-_KEY = re.compile(r"[!-~]{1,%d}\Z" % FIELD_LIMIT)
+_KEY = re.compile(rf"[!-~]{{1,{FIELD_LIMIT}}}\Z")
 
 
 def _check_purpose(_instance: object, _field: object, purpose: str) -> None:

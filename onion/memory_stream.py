@@ -195,4 +195,4 @@ class MemoryStream:
             producer.stopProducing()
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
-            protocol.connectionLost(Failure(reason))
+            protocol.connectionLost(Failure(reason))  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from onion.errors import DialTimedOut, ServiceNotFound, ServiceRefused, TorUnava
 from onion.events import OnEvent, ServiceLost, ServicePublishing, ServiceReachable
 from onion.isolation import Isolation
 from onion.keys import OnionKey
-from onion.memory_stream import MemoryStream, stream_pair
+from onion.memory_stream import MemoryAddress, MemoryStream, stream_pair
 from onion.network import (
     DEFAULT_OPTIONS,
     Dialer,
@@ -118,10 +118,10 @@ class MemoryOnionNetwork:
         service = self._services.get(dial.address)
         if service is None or dial.address in self._cut:
             raise ServiceNotFound
-        far = service.factory.buildProtocol(None) if dial.port == service.port else None
+        far = service.factory.buildProtocol(MemoryAddress()) if dial.port == service.port else None
         if far is None:
             raise ServiceRefused
-        near = factory.buildProtocol(None)
+        near = factory.buildProtocol(MemoryAddress())
         if near is None:
             raise TorUnavailable("the factory made no protocol")
         ours, theirs = stream_pair(self.clock, lambda: self._latency[dial.address])
