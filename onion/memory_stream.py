@@ -1,5 +1,7 @@
 """Two ends of a byte stream in memory, with the flow control of a real transport."""
 
+# mypy: disallow-untyped-calls=False
+
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -92,8 +94,11 @@ class MemoryStream:
     def abortConnection(self) -> None:
         """Close at once; what is under way is lost."""
         if self.connected:
+            self.disconnecting = self._closing = True
+            self._reading = False
+            self._outgoing.clear()
             self._clock.callLater(0, self.peer._end, ConnectionLost())
-            self._end(ConnectionAborted())
+            self._clock.callLater(0, self._end, ConnectionAborted())
 
     def getPeer(self) -> MemoryAddress:
         """Nobody: callers are anonymous."""
@@ -130,7 +135,7 @@ class MemoryStream:
 
     def resumeProducing(self) -> None:
         """Deliver again."""
-        if not self._reading:
+        if not self._reading and not self._closing:
             self._reading = True
             self._clock.callLater(0, self.peer._deliver)
 
@@ -195,4 +200,4 @@ class MemoryStream:
             producer.stopProducing()
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
-            protocol.connectionLost(Failure(reason))  # type: ignore[no-untyped-call]
+            protocol.connectionLost(Failure(reason))
