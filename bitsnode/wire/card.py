@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 import attrs
+import nacl.bindings
 import nacl.exceptions
 import nacl.signing
 
@@ -146,6 +147,9 @@ class SignedCard:
             raise BadCard("A node card does not solve the admission puzzle.")
         if card.expires % HOUR or not now < card.expires <= now + MAX_CARD_LIFETIME + MAX_SKEW:
             raise BadCard("A node card has expired or comes from a wrong clock.")
+        # rend-spec-v3 §1.9: clients refuse such a key as an onion address, so nobody could dial it
+        if not nacl.bindings.crypto_core_ed25519_is_valid_point(card.onion_key):
+            raise BadCard("A node card names a key that cannot be an onion address.")
         try:
             nacl.signing.VerifyKey(card.onion_key).verify(Context.CARD + payload, signature)
         except (nacl.exceptions.CryptoError, ValueError) as error:

@@ -1,21 +1,45 @@
 """Canonical CBOR: one value, one encoding (RFC 8949 §4.2.1)."""
 
-import io
-from typing import Any
+from typing import Any, NoReturn
 
 import cbor2
 
 from bitsnode.errors import RemoteProtocolError
 
 MAX_DEPTH = 8  # nested containers; the deepest message needs 4
+MAX_ITEMS = 1 << 16  # values in one encoding; the largest manifest has about half as many
 
 
 class NotCanonical(RemoteProtocolError):
     """The bytes are not the canonical CBOR of a value that bits uses."""
 
 
+class _NoTags(dict[int, Any]):
+    """Refuses every tag before its decoder runs.
+
+    cbor2 has decoders for some twenty tags, among them ones that share values (a few bytes then
+    stand for billions of items), compile regular expressions or compute large powers.
+    """
+
+    def get(self, _tag: object, _default: object = None) -> NoReturn:
+        raise NotCanonical
+
+    def __getitem__(self, _tag: object) -> NoReturn:
+        raise NotCanonical
+
+    def __contains__(self, _tag: object) -> bool:
+        return True
+
+
+_NO_TAGS = _NoTags()
+
+
 def encode(value: object) -> bytes:
-    """Return the canonical encoding of ints, bytes, str, bool, None, lists and dicts."""
+    """Return the canonical encoding of ints, bytes, str, bool, None, lists and dicts.
+
+    Keys of dicts are non-negative ints: only for them is the order of RFC 8949 §4.2.1 the same
+    as that of RFC 7049 §3.9, so that no two encoders can differ.
+    """
     return cbor2.dumps(value, canonical=True)
 
 
@@ -28,18 +52,20 @@ def decode(data: bytes, limit: int) -> Any:
 
     Raises:
         NotCanonical: too long, not CBOR, trailing bytes, duplicate keys, non-shortest or
-            indefinite lengths, tags, floats, or nested too deep.
+            indefinite lengths, tags, floats, keys that are not non-negative integers, nested
+            too deep, or too many items.
     """
     if len(data) > limit:
         raise NotCanonical(f"The value has {len(data)} bytes and {limit} are allowed.")
     try:
-        value = cbor2.CBORDecoder(
-            io.BytesIO(data),
+        value = cbor2.loads(
+            data,
             max_depth=MAX_DEPTH,
             allow_indefinite=False,
             allow_duplicate_keys=False,
-        ).decode()
-        _check(value, MAX_DEPTH)
+            semantic_decoders=_NO_TAGS,
+        )
+        _check(value)
         # cbor2 accepts longer integers, unsorted keys and trailing bytes: the re-encoding of
         # what it understood must be what was sent.
         if encode(value) != data:
@@ -52,20 +78,21 @@ def decode(data: bytes, limit: int) -> Any:
     return value
 
 
-def _check(value: object, depth: int) -> None:
-    if depth < 0:
-        raise NotCanonical
-    kind = type(value)
-    if kind is dict:
-        for key, item in value.items():  # type: ignore[attr-defined]
-            if type(key) not in (int, str):
-                raise NotCanonical
-            _check(item, depth - 1)
-    elif kind is list:
-        for item in value:  # type: ignore[attr-defined]
-            _check(item, depth - 1)
-    elif kind is int:
-        if not -(1 << 64) <= value < 1 << 64:  # type: ignore[operator]
+def _check(value: Any) -> None:
+    """Refuse what bits does not use. Depth was bounded by the decoder, and nothing is shared."""
+    waiting: list[Any] = [value]
+    items = 0
+    while waiting:
+        value = waiting.pop()
+        kind = type(value)
+        items += 1
+        if items + len(waiting) > MAX_ITEMS:
             raise NotCanonical
-    elif value is not None and kind not in (bytes, str, bool):
-        raise NotCanonical
+        if kind is dict:
+            if any(type(key) is not int or key < 0 for key in value):
+                raise NotCanonical
+            waiting += value.values()
+        elif kind is list:
+            waiting += value
+        elif value is not None and kind not in (bytes, str, bool, int):
+            raise NotCanonical
