@@ -1,0 +1,14 @@
+"""What all tests share."""
+
+import pytest
+from hypothesis import settings
+
+# A slow machine is not a failing test: with the default deadline of 200 ms correct tests fail.
+settings.register_profile("bits", deadline=None, print_blob=True)
+settings.load_profile("bits")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass the one warning of a dependency that we cannot mend."""
+    # txtorcon (26.6, _read_cookie) leaves closing tor's cookie file to the garbage collector.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed file .*cookie:ResourceWarning")
