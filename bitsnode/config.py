@@ -1,11 +1,16 @@
-"""The networks that a node can join, and the numbers that differ between them."""
+"""The networks that a node can join, and the settings of one node."""
 
-from typing import Final
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
 import attrs
+import platformdirs
 
 from bitsnode.errors import BitsError
 
+DEFAULT_STORAGE: Final = "1GB"  # a light node's share of its disk
 PEER_PORT: Final = 7  # virtual port of the peer protocol on an onion service
 
 
@@ -36,7 +41,7 @@ PUBLIC: Final = Network("public", 26, 16, 18, 60.0)
 LOCAL: Final = Network("local", 8, 4, 4, 10.0)
 
 
-def network(name: str) -> Network:
+def named_network(name: str) -> Network:
     """Return the network of that name.
 
     Raises:
@@ -46,3 +51,136 @@ def network(name: str) -> Network:
         if found.name == name:
             return found
     raise UnknownNetwork
+
+
+class BadSettings(BitsError):
+    """The settings cannot be used."""
+
+
+class BadSize(BadSettings):
+    """A size is a number of bytes with an optional unit, such as 500MB or 2GiB."""
+
+
+_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 1 << 10,
+    "mib": 1 << 20,
+    "gib": 1 << 30,
+    "tib": 1 << 40,
+}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as ``1GB`` or ``512 MiB`` means.
+
+    Raises:
+        BadSize: no such size.
+    """
+    number = text.strip().rstrip("BbIiKkMmGgTt ")
+    unit = text.strip()[len(number) :].strip().lower()
+    if not number.isascii() or not number.isdigit() or len(number) > 18 or unit not in _UNITS:
+        raise BadSize
+    return int(number) * _UNITS[unit]
+
+
+def default_home() -> Path:
+    """Return the directory that holds a person's node when they name none."""
+    return platformdirs.user_data_path("bits") / "node"
+
+
+def default_localnet() -> Path:
+    """Return the directory that holds a person's localnet when they name none."""
+    return platformdirs.user_data_path("bits") / "localnet"
+
+
+@attrs.frozen
+class _Toml:
+    """The top level of ``config.toml``."""
+
+    path: Path
+    values: dict[str, Any]
+
+    KNOWN: ClassVar = ("network", "tor_control", "bootstrap", "storage")
+
+    @classmethod
+    def read(cls, path: Path) -> "_Toml":
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            values = {}
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"{path} cannot be read: {error}") from error
+        for key in values:
+            if key not in cls.KNOWN:
+                raise BadSettings(f'{path}: there is no setting "{key}".')
+        return cls(path, values)
+
+    def text(self, key: str) -> str | None:
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, str):
+            raise BadSettings(f'{self.path}: "{key}" should be a text in quotes.')
+        return value
+
+    def texts(self, key: str) -> Sequence[str]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise BadSettings(f'{self.path}: "{key}" should be a list of texts in quotes.')
+        return value
+
+
+@attrs.frozen
+class Settings:
+    """What a node is told by options, the environment and ``HOME/config.toml``.
+
+    Attributes:
+        home: directory of the node, absolute.
+        network: the network it joins.
+        localnet: directory of the localnet, of use on the local network only.
+        tor_control: path of the control socket of a tor to attach to; None to start one.
+        bootstrap: onion addresses, as text, of nodes to join through.
+        storage: bytes given to other people's shares.
+    """
+
+    home: Path
+    network: Network
+    localnet: Path
+    tor_control: Path | None
+    bootstrap: tuple[str, ...]
+    storage: int
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        home: Path | None = None,
+        network: str | None = None,
+        localnet: Path | None = None,
+        tor_control: str | None = None,
+        bootstrap: Sequence[str] | None = None,
+        storage: str | None = None,
+    ) -> "Settings":
+        """Join options with the home's ``config.toml``; an option given wins.
+
+        Raises:
+            BadSettings: the file or a value cannot be used; the text names it.
+        """
+        where = (home or default_home()).absolute()
+        file = _Toml.read(where / "config.toml")
+        control = tor_control or file.text("tor_control")
+        if control is not None and not control.startswith("unix:/"):
+            raise BadSettings(
+                "bits reaches tor only through a unix socket: give --tor-control unix:/PATH."
+            )
+        return cls(
+            home=where,
+            network=named_network(network or file.text("network") or "public"),
+            localnet=(localnet or default_localnet()).absolute(),
+            tor_control=Path(control.removeprefix("unix:")) if control else None,
+            bootstrap=tuple(bootstrap or file.texts("bootstrap")),
+            storage=parse_size(storage or file.text("storage") or DEFAULT_STORAGE),
+        )

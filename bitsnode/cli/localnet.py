@@ -1,0 +1,162 @@
+"""``bitsnode localnet``: a private Tor network with nodes on this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from bitsnode.cli.client import call
+from bitsnode.cli.context import CommandLine, json_option
+from bitsnode.cli.localnet_state import LocalnetState, StateFile, python_command
+from bitsnode.cli.remote import ProgressLine
+from bitsnode.errors import BitsError
+
+POLL = 0.1  # seconds between two looks at the supervisor's state file
+
+
+class LocalnetDown(BitsError):
+    """No localnet is running here; start one with 'bitsnode localnet up'."""
+
+
+class SupervisorEnded(BitsError):
+    """The localnet stopped while it was starting."""
+
+
+@click.group()
+def command() -> None:
+    """Run a private Tor network with bits nodes on this machine, for trying things out."""
+
+
+def dir_option(function: click.decorators.FC) -> click.decorators.FC:
+    """Add ``--dir``."""
+    return click.option(
+        "--dir",
+        "directory",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Directory of the localnet.",
+    )(function)
+
+
+def _state_file(line: CommandLine, directory: Path | None) -> StateFile:
+    return StateFile((directory or line.settings.localnet).absolute())
+
+
+@command.command()
+@click.option("--nodes", type=click.IntRange(1, 100), help="Number of nodes.  [default: 6]")
+@dir_option
+@json_option
+@click.pass_obj
+def up(line: CommandLine, nodes: int | None, directory: Path | None) -> None:
+    """Start the localnet and return when every node is reachable.
+
+    Where it runs already, nodes that were stopped are started again, and more are added if NODES
+    is higher.
+    """
+    file = _state_file(line, directory)
+    progress = ProgressLine(line)
+    try:
+        state = _up(file, nodes, lambda text: progress.event({"event": "localnet", "text": text}))
+    except BitsError as error:
+        progress.end()
+        line.fail(error)
+    except KeyboardInterrupt:
+        progress.end()
+        line.fail("Stopped; 'bitsnode localnet down' ends what was started.")
+    progress.end()
+    homes = "\n".join(f"  {node.peer_onion}  {node.home}" for node in state.nodes)
+    line.emit(_as_json(file, state), f"The localnet is up:\n{homes}")
+
+
+def _up(file: StateFile, nodes: int | None, say: Callable[[str], None]) -> LocalnetState:
+    pid = file.running_pid()
+    if pid is None:
+        file.write_wanted(nodes or 6)
+        file.clear()
+        with open(file.directory / "supervisor.log", "ab") as log:
+            subprocess.Popen(  # noqa: S603 -- our own interpreter and module
+                [*python_command("bitsnode.cli.supervisor"), str(file.directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            )
+    else:
+        if nodes is not None:
+            file.write_wanted(max(nodes, file.read_wanted()))
+        file.request_revival(pid)
+    return _wait_until_ready(file, say)
+
+
+def _wait_until_ready(file: StateFile, say: Callable[[str], None]) -> LocalnetState:
+    grace = 100  # polls until the supervisor must have shown itself
+    while True:
+        state = file.read()
+        if state is not None:
+            if state.error:
+                raise SupervisorEnded(state.error)
+            if state.ready and not file.revival_requested():
+                return state
+            say(state.text)
+        if file.running_pid() is None:
+            grace -= 1
+            if grace == 0:
+                raise SupervisorEnded(
+                    f"The localnet did not start; see {file.directory / 'supervisor.log'}."
+                )
+        time.sleep(POLL)
+
+
+@command.command()
+@dir_option
+@json_option
+@click.pass_obj
+def down(line: CommandLine, directory: Path | None) -> None:
+    """Stop all nodes and the private Tor network. The nodes' homes stay."""
+    file = _state_file(line, directory)
+    pid = file.running_pid()
+    if pid is None:
+        line.emit({"dir": str(file.directory), "stopped": False}, "No localnet is running here.")
+        return
+    os.kill(pid, signal.SIGTERM)
+    while file.running_pid() is not None:
+        time.sleep(POLL)
+    line.emit({"dir": str(file.directory), "stopped": True}, "The localnet is down.")
+
+
+@command.command()
+@dir_option
+@json_option
+@click.pass_obj
+def status(line: CommandLine, directory: Path | None) -> None:
+    """Show the nodes of the localnet."""
+    file = _state_file(line, directory)
+    state = file.read()
+    if file.running_pid() is None or state is None:
+        line.fail(LocalnetDown())
+    result = _as_json(file, state)
+    for node in result["nodes"]:
+        try:
+            found = call(Path(node["home"]), "status")
+            node["state"], node["pid"] = found["state"], found["pid"]
+        except BitsError:
+            node["state"] = "stopped"
+    rows = [
+        f"  {node['state']:<10} {node['peer_onion']}  {node['home']}" for node in result["nodes"]
+    ]
+    line.emit(result, "\n".join([state.text, *rows]))
+
+
+def _as_json(file: StateFile, state: LocalnetState) -> dict[str, Any]:
+    return {
+        "dir": str(file.directory),
+        "tor": state.tor_version,
+        "nodes": [attrs.asdict(node) for node in state.nodes],
+    }

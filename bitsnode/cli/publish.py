@@ -1,0 +1,33 @@
+"""``bitsnode publish``: encrypt a file and spread it over the nodes."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bitsnode.cli.context import CommandLine, json_option
+from bitsnode.cli.remote import run_command, size
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--free", is_flag=True, required=True, help="For everyone who has the link, without payment."
+)
+@json_option
+@click.pass_obj
+def command(line: CommandLine, path: Path, free: bool) -> None:
+    """Encrypt the file PATH, spread it over the nodes, and print its link.
+
+    Who has the link can read the content and pass the link on.
+    """
+    run_command(line, "publish", {"path": str(path.absolute())}, _show)
+
+
+def _show(result: dict[str, Any]) -> str:
+    return (
+        f"{result['link']}\n\n"
+        f"{size(result['bytes'])} on {len(result['holders'])} nodes, code {result['code']}:"
+        f" any {result['code'].split('/')[0]} of them are enough to read it.\n"
+        "Keep the link: whoever has it can read the content, and without it nobody can."
+    )

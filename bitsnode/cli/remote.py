@@ -1,0 +1,79 @@
+"""Runs one command of the control API for a person: progress, result, errors."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bitsnode.cli.client import CommandFailed, call
+from bitsnode.cli.context import CommandLine
+from bitsnode.errors import BitsError
+
+
+def run_command(
+    line: CommandLine,
+    command: str,
+    arguments: Mapping[str, object],
+    show: Callable[[dict[str, Any]], str],
+) -> None:
+    """Carry a command out and print its progress and its result.
+
+    Args:
+        line: the global options.
+        command: name of the control API.
+        arguments: what the command takes.
+        show: turns the result into text for a person.
+    """
+    progress = ProgressLine(line)
+    try:
+        result = call(line.home, command, arguments, progress.event)
+    except CommandFailed as error:
+        progress.end()
+        line.fail(str(error), error.trace)
+    except BitsError as error:
+        progress.end()
+        line.fail(error)
+    except KeyboardInterrupt:
+        progress.end()
+        line.fail("Stopped.")
+    progress.end()
+    line.emit(result, show(result))
+
+
+class ProgressLine:
+    """Shows progress events: JSON lines for machines, one changing line on a terminal."""
+
+    def __init__(self, line: CommandLine) -> None:
+        self._line = line
+        self._live = not line.as_json and sys.stderr.isatty()
+        self._last = ""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event; those for people carry a ``text``."""
+        if self._line.as_json:
+            self._line.emit(event)
+            return
+        text = str(event.get("text", ""))
+        if not text or text == self._last:
+            return
+        self._last = text
+        if self._live:
+            sys.stderr.write(f"\r\x1b[2K{text}")
+            sys.stderr.flush()
+        else:
+            print(text, file=sys.stderr)
+
+    def end(self) -> None:
+        """Finish the changing line."""
+        if self._live and self._last:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people, such as ``64.0 MiB``."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"

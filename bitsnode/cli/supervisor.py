@@ -1,0 +1,160 @@
+"""Supervises a localnet: the private Tor network, and one process for each node.
+
+The nodes are ordinary ones. All that they share is what a newcomer would be told: how to join the
+Tor network, and the onion address of a node that was there before.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
+
+from bitsnode.cli.localnet_state import LocalnetNode, LocalnetState, StateFile, python_command
+from bitsnode.cli.supervised_node import NodeProcess
+from bitsnode.errors import BitsError
+from onion.errors import OnionError
+from onion.localnet import PrivateTorNetwork
+
+STARTING_AT_ONCE = 8  # nodes; each starts a tor, and more than this on few cores only wait
+
+_log = Logger()
+
+
+class Supervisor:
+    """Starts, revives and stops what belongs to one localnet.
+
+    Args:
+        reactor: runs everything.
+        file: where the state is told and requests are read.
+    """
+
+    def __init__(self, reactor: Any, file: StateFile) -> None:
+        self._reactor = reactor
+        self._file = file
+        self._network = PrivateTorNetwork(reactor, file.directory / "tor")
+        self._nodes: dict[int, NodeProcess] = {}
+        self._state = LocalnetState(False, "starting the private Tor network")
+        self._busy = False
+
+    async def start(self) -> None:
+        """Boot the network and the nodes; tell the error and stop when that fails."""
+        self._tell(self._state)
+        try:
+            await self._network.start(
+                lambda step: self._tell(
+                    attrs.evolve(self._state, text=f"private Tor network: {step}")
+                )
+            )
+            self._tell(attrs.evolve(self._state, tor_version=self._network.tor_version))
+            await self._start_missing()
+        except Exception as error:
+            self._fail(error)
+            self._reactor.stop()
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, BitsError | OnionError):
+            _log.failure("the localnet did not start")
+        self._tell(attrs.evolve(self._state, error=str(error)))
+
+    async def revive_when_asked(self) -> None:
+        """Start what is missing; the network goes on when that fails."""
+        if self._busy:
+            return  # the request stays, and is seen to when this round is over
+        try:
+            await self._start_missing()
+        except Exception as error:
+            self._fail(error)
+
+    async def _start_missing(self) -> None:
+        self._busy = True
+        try:
+            self._tell(attrs.evolve(self._state, ready=False, error=""))
+            self._file.revival_seen()
+            missing = [
+                number
+                for number in range(self._file.read_wanted())
+                if number not in self._nodes or not self._nodes[number].running
+            ]
+            turns = DeferredSemaphore(STARTING_AT_ONCE)
+            if 0 in missing:  # the others are told its address
+                self._spawn(0)
+                await self._nodes[0].until("identity")
+            await gatherResults(
+                [turns.run(Deferred.fromCoroutine, self._start_node(n)) for n in missing],
+                consumeErrors=True,
+            )
+        finally:
+            self._busy = False
+        nodes = tuple(self._describe(self._nodes[number]) for number in sorted(self._nodes))
+        text = f"{len(nodes)} nodes are reachable"
+        self._tell(attrs.evolve(self._state, ready=True, text=text, nodes=nodes))
+        if self._file.revival_requested():
+            await self._start_missing()
+
+    async def _start_node(self, number: int) -> None:
+        if number not in self._nodes or not self._nodes[number].running:
+            self._spawn(number)
+        await self._nodes[number].until("reachable")
+        reachable = sum("reachable" in node.seen for node in self._nodes.values())
+        text = f"nodes: {reachable} of {self._file.read_wanted()} reachable"
+        self._tell(attrs.evolve(self._state, text=text))
+
+    def _spawn(self, number: int) -> None:
+        home = self._file.directory / "nodes" / f"node{number}"
+        node = NodeProcess(home)
+        command = [*python_command("bitsnode"), "--home", str(home), "--json", "--tor"]
+        command += ["--network", "local", "--localnet", str(self._file.directory)]
+        command += ["--until-stdin-ends"]
+        friends = [number - 1, 0] if number else [1]  # a returning first node knows another
+        for friend in dict.fromkeys(friends):
+            if friend in self._nodes and self._nodes[friend].peer_onion:
+                command += ["--bootstrap", self._nodes[friend].peer_onion]
+        self._nodes[number] = node
+        self._reactor.spawnProcess(node, command[0], command, env=dict(os.environ))
+
+    def _describe(self, node: NodeProcess) -> LocalnetNode:
+        return LocalnetNode(str(node.home), node.peer_onion, str(node.home / "api.sock"))
+
+    async def stop(self) -> None:
+        """Stop the nodes and then the network."""
+        stopping = [Deferred.fromCoroutine(n.stop(self._reactor)) for n in self._nodes.values()]
+        await gatherResults(stopping, consumeErrors=True)
+        await self._network.stop()
+
+    def _tell(self, state: LocalnetState) -> None:
+        self._state = state
+        self._file.write(state)
+
+
+def main() -> None:
+    """Run the supervisor of the localnet in the directory given as the only argument."""
+    import signal
+
+    from twisted.internet import reactor  # noqa: TID251 -- the edge of this process
+
+    file = StateFile(Path(sys.argv[1]))
+    lock = file.lock()
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
+    supervisor = Supervisor(reactor, file)
+
+    def revive() -> None:
+        Deferred.fromCoroutine(supervisor.revive_when_asked())
+
+    loop: Any = reactor
+    loop.callWhenRunning(lambda: Deferred.fromCoroutine(supervisor.start()))
+    loop.callWhenRunning(
+        lambda: signal.signal(signal.SIGHUP, lambda *_: loop.callFromThread(revive))
+    )
+    loop.addSystemEventTrigger(
+        "before", "shutdown", lambda: Deferred.fromCoroutine(supervisor.stop())
+    )
+    loop.run()
+    os.close(lock)
+
+
+if __name__ == "__main__":
+    main()
