@@ -80,7 +80,7 @@ def _up(file: StateFile, nodes: int | None, say: Callable[[str], None]) -> Local
         file.write_wanted(nodes or 6)
         file.clear()
         with open(file.directory / "supervisor.log", "ab") as log:
-            subprocess.Popen(  # noqa: S603 -- our own interpreter and module
+            subprocess.Popen(
                 [*python_command("bitsnode.cli.supervisor"), str(file.directory)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
