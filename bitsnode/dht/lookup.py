@@ -1,0 +1,145 @@
+"""The walk towards a point: which contacts to ask next, given what came back (Kademlia, §2.3).
+
+# in: begin, got_reply, got_failure, got_slow: each returns the contacts to ask now
+# out: done, answered
+
+No I/O and no clock. Whoever runs it asks the contacts it names and feeds it what came back, in
+any order. Several walks on disjoint paths would share one set of known onion keys; a walk that
+covers a region would differ in `done` alone. Neither is here yet.
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from itertools import islice
+from typing import Final
+
+from bitsnode.ids import distance
+from bitsnode.wire.card import SignedCard
+from bitsnode.wire.messages import K
+
+ALPHA: Final = 3  # questions under way at a time (Kademlia's alpha)
+MAX_QUESTIONS: Final = 8 * K  # of a walk: honest ones need about 2k, hostile replies end here
+MAX_WAITING: Final = 4 * K  # contacts kept to be asked; farther ones are forgotten
+
+
+class _State(Enum):
+    WAITING = auto()
+    ASKED = auto()
+    SLOW = auto()  # asked, and no longer counted on
+    ANSWERED = auto()
+    FAILED = auto()
+
+
+class Walk:
+    """One walk towards a point.
+
+    Contacts are told apart by onion key, and the first card seen of one stays, so that a node
+    with many puzzle solutions has one position here.
+
+    Args:
+        target: the point, 32 bytes.
+        start: contacts to begin with.
+        own_key: our onion key, never to be asked; None when we have no card.
+        k: how many of the nearest must have answered.
+        alpha: questions under way at a time.
+    """
+
+    def __init__(
+        self,
+        target: bytes,
+        start: Iterable[SignedCard],
+        *,
+        own_key: bytes | None = None,
+        k: int = K,
+        alpha: int = ALPHA,
+    ) -> None:
+        self._target = target
+        self._own_key = own_key
+        self._k = k
+        self._alpha = alpha
+        self._cards: dict[bytes, SignedCard] = {}
+        self._states: dict[bytes, _State] = {}
+        self._order: list[bytes] = []  # keys of all but the failed ones, the nearest first
+        self._questions = 0
+        self._learn(start)
+
+    @property
+    def done(self) -> bool:
+        """Whether the k nearest known contacts have answered, as far as they can.
+
+        A slow contact is waited for only while fewer than k have answered.
+        """
+        if self._questions >= MAX_QUESTIONS:
+            return not self._count(_State.ASKED)
+        window = self._window()
+        if any(self._states[key] is not _State.ANSWERED for key in window):
+            return False
+        return len(window) == self._k or not self._count(_State.SLOW)
+
+    @property
+    def answered(self) -> list[SignedCard]:
+        """Every contact that answered, the nearest first."""
+        return [self._cards[key] for key in self._order if self._states[key] is _State.ANSWERED]
+
+    @property
+    def nearest(self) -> list[SignedCard]:
+        """The up to k nearest that answered."""
+        return self.answered[: self._k]
+
+    @property
+    def heard_of(self) -> list[SignedCard]:
+        """Contacts that were named but not asked."""
+        return [self._cards[key] for key in self._order if self._states[key] is _State.WAITING]
+
+    def begin(self) -> list[SignedCard]:
+        """Return the first contacts to ask."""
+        return self._next()
+
+    def got_reply(self, onion_key: bytes, cards: Iterable[SignedCard]) -> list[SignedCard]:
+        """Take the checked cards of a contact's reply; at most k count, in whatever order."""
+        if self._states.get(onion_key) in (_State.ASKED, _State.SLOW):
+            self._states[onion_key] = _State.ANSWERED
+            self._learn(islice(cards, self._k))
+        return self._next()
+
+    def got_failure(self, onion_key: bytes) -> list[SignedCard]:
+        """Leave a contact out of the rest of this walk."""
+        if self._states.get(onion_key) in (_State.ASKED, _State.SLOW):
+            self._states[onion_key] = _State.FAILED
+            self._order.remove(onion_key)
+        return self._next()
+
+    def got_slow(self, onion_key: bytes) -> list[SignedCard]:
+        """Ask someone else beside a contact that takes long; its answer still counts."""
+        if self._states.get(onion_key) is _State.ASKED:
+            self._states[onion_key] = _State.SLOW
+        return self._next()
+
+    def _window(self) -> list[bytes]:
+        counted = (key for key in self._order if self._states[key] is not _State.SLOW)
+        return list(islice(counted, self._k))
+
+    def _count(self, state: _State) -> int:
+        return sum(1 for key in self._order if self._states[key] is state)
+
+    def _next(self) -> list[SignedCard]:
+        room = min(self._alpha - self._count(_State.ASKED), MAX_QUESTIONS - self._questions)
+        waiting = [key for key in self._window() if self._states[key] is _State.WAITING]
+        chosen = waiting[: max(0, room)]
+        for key in chosen:
+            self._states[key] = _State.ASKED
+        self._questions += len(chosen)
+        return [self._cards[key] for key in chosen]
+
+    def _learn(self, cards: Iterable[SignedCard]) -> None:
+        for card in cards:
+            key = card.card.onion_key
+            if key != self._own_key and key not in self._cards:
+                self._cards[key] = card
+                self._states[key] = _State.WAITING
+                self._order.append(key)
+        self._order.sort(key=lambda key: distance(self._cards[key].card.node_id, self._target))
+        waiting = [key for key in self._order if self._states[key] is _State.WAITING]
+        for key in waiting[MAX_WAITING:]:
+            self._order.remove(key)
+            del self._cards[key], self._states[key]

@@ -1,0 +1,78 @@
+"""Answers what other nodes ask about contacts and records."""
+
+from collections.abc import Callable
+
+from bitsnode.config import Network
+from bitsnode.dht.records import RecordTable
+from bitsnode.dht.routing import RoutingTable
+from bitsnode.errors import RemoteProtocolError
+from bitsnode.wire.card import SignedCard
+from bitsnode.wire.exchange import Caller, Refused
+from bitsnode.wire.messages import (
+    MAX_RECORDS,
+    Contacts,
+    Done,
+    FailureCode,
+    FindNode,
+    FindValue,
+    K,
+    PutRecord,
+    Records,
+    Request,
+)
+from bitsnode.wire.record import SignedRecord
+
+
+class DhtResponder:
+    """See `bitsnode.wire.exchange.Responder`.
+
+    Args:
+        network: for the difficulty of record puzzles.
+        table: whose contacts are handed out.
+        records: where records are kept.
+        now: returns the Unix time in seconds.
+        on_card: told of each card that a caller showed; nothing about it is proven.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        table: RoutingTable,
+        records: RecordTable,
+        now: Callable[[], float],
+        on_card: Callable[[SignedCard], None],
+    ) -> None:
+        self._network = network
+        self._table = table
+        self._records = records
+        self._now = now
+        self._on_card = on_card
+
+    async def handle(self, request: Request, caller: Caller) -> Contacts | Records | Done:
+        """Answer `FindNode`, `FindValue` or `PutRecord`.
+
+        Raises:
+            Refused: MALFORMED, STALE or FULL for a record, UNKNOWN_REQUEST for another request.
+        """
+        if caller.card is not None:
+            self._on_card(caller.card)
+        if isinstance(request, FindNode):
+            return Contacts(self._nearest(request.target))
+        if isinstance(request, FindValue):
+            found = self._records.sample(request.key, MAX_RECORDS, self._now())
+            return Records(tuple(s.data for s in found), self._nearest(request.key))
+        if isinstance(request, PutRecord):
+            self._put(request.record)
+            return Done()
+        raise Refused(FailureCode.UNKNOWN_REQUEST)
+
+    def _nearest(self, target: bytes) -> tuple[bytes, ...]:
+        return tuple(card.data for card in self._table.nearest(target, K, self._now()))
+
+    def _put(self, data: bytes) -> None:
+        now = self._now()
+        try:
+            signed = SignedRecord.parse(data, puzzle_bits=self._network.record_bits, now=now)
+        except RemoteProtocolError as error:
+            raise Refused(FailureCode.MALFORMED, reason=str(error)) from error
+        self._records.put(signed, now)

@@ -1,0 +1,225 @@
+"""The routing table: which nodes are known to answer, sorted by distance (Kademlia, §2.2, §4.1).
+
+A card enters only through `RoutingTable.answered`, that is after its onion address was dialled
+and the same key answered: nobody can put a third node, or one that is not there, into it.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+import attrs
+
+from bitsnode.ids import ID_BITS, distance, leading_zero_bits
+from bitsnode.wire.card import SignedCard
+from bitsnode.wire.messages import K
+
+FAILURES: Final = 3  # failures in a row after which a contact is dead
+CHECK_SECONDS: Final = 900.0  # after which a silent contact is asked whether it is there
+CHECK_BACKOFF: Final = 7  # doublings of that time, at most, while a contact fails: 32 hours
+MAX_NONCES: Final = 4096  # onion addresses whose first nonce is remembered
+
+
+@attrs.frozen
+class Contact:
+    """A node that answered once.
+
+    Attributes:
+        card: its newest card.
+        seen: Unix time in seconds of its last answer.
+        tried: Unix time in seconds of the last attempt, whatever came of it.
+        failures: attempts since then that failed.
+    """
+
+    card: SignedCard
+    seen: float
+    tried: float
+    failures: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is worth asking."""
+        return self.failures < FAILURES
+
+    def due(self, now: float) -> bool:
+        """Return whether it is time to ask whether it is there."""
+        wait = CHECK_SECONDS * (1 << min(self.failures, CHECK_BACKOFF))
+        return self.tried + wait <= now
+
+
+@attrs.define
+class _Bucket:
+    """Contacts, and spare ones that answered when there was no room; the last seen are last."""
+
+    contacts: OrderedDict[bytes, Contact] = attrs.Factory(OrderedDict)
+    spares: OrderedDict[bytes, Contact] = attrs.Factory(OrderedDict)
+
+
+class RoutingTable:
+    """256 buckets of k contacts each, by the length of the prefix shared with our own node id.
+
+    Args:
+        own_id: 32 bytes.
+        own_key: our onion key, 32 bytes, never a contact; None while we have no card.
+        k: contacts of a bucket, and its spares.
+    """
+
+    def __init__(self, own_id: bytes, own_key: bytes | None = None, k: int = K) -> None:
+        self._own_id = own_id
+        self._own_key = own_key
+        self._k = k
+        self._buckets = [_Bucket() for _ in range(ID_BITS)]
+        self._nonces: OrderedDict[bytes, bytes] = OrderedDict()
+
+    @property
+    def own_id(self) -> bytes:
+        """The point that the buckets are counted from, 32 bytes."""
+        return self._own_id
+
+    def recentre(self, own_id: bytes, own_key: bytes) -> None:
+        """Sort all contacts anew, because our own card came or changed."""
+        contacts = [*self.contacts(), *self._spares()]
+        self._own_id, self._own_key = own_id, own_key
+        self._buckets = [_Bucket() for _ in range(ID_BITS)]
+        for contact in sorted(contacts, key=lambda contact: contact.seen):
+            if contact.card.card.onion_key != own_key:
+                self._place(contact)
+
+    def answered(self, card: SignedCard, now: float) -> None:
+        """Take note that the onion address of a card was dialled and showed this very card.
+
+        Nothing happens when it is our own, has expired, or has another nonce than the first one
+        seen for its onion address: a node has one position, however many puzzles it solves.
+        """
+        if not self._acceptable(card, now):
+            return
+        key = card.card.onion_key
+        self._remember_nonce(card)
+        bucket = self._bucket(card)
+        known = bucket.contacts.get(key) or bucket.spares.get(key)
+        if known is not None and known.card.card.sequence >= card.card.sequence:
+            card = known.card
+        contact = Contact(card, seen=now, tried=now)
+        if key in bucket.contacts:
+            bucket.contacts[key] = contact
+            bucket.contacts.move_to_end(key)
+        else:
+            bucket.spares.pop(key, None)
+            self._place(contact)
+
+    def failed(self, onion_key: bytes, now: float) -> None:
+        """Take note that a contact did not answer; a dead one gives way to a spare one.
+
+        Without a spare one it stays, no longer handed out: when all contacts seem dead the
+        fault is ours, and they are the way back.
+        """
+        for bucket in self._buckets:
+            bucket.spares.pop(onion_key, None)
+            known = bucket.contacts.get(onion_key)
+            if known is None:
+                continue
+            known = attrs.evolve(known, tried=now, failures=known.failures + 1)
+            bucket.contacts[onion_key] = known
+            if not known.alive and bucket.spares:
+                del bucket.contacts[onion_key]
+                key, spare = bucket.spares.popitem()
+                bucket.contacts[key] = spare
+
+    def wants(self, card: SignedCard, now: float) -> bool:
+        """Return whether it is worth dialling the onion address of a card we were told of."""
+        if not self._acceptable(card, now):
+            return False
+        bucket = self._bucket(card)
+        key = card.card.onion_key
+        known = bucket.contacts.get(key) or bucket.spares.get(key)
+        if known is not None:
+            return known.card.card.sequence < card.card.sequence
+        room = len(bucket.contacts) < self._k or len(bucket.spares) < self._k
+        return room or self._dead(bucket) is not None
+
+    def nearest(self, target: bytes, count: int, now: float) -> list[SignedCard]:
+        """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
+        found = [c.card for c in self.contacts() if c.alive and now < c.card.card.expires]
+        return sorted(found, key=lambda card: distance(card.card.node_id, target))[:count]
+
+    def beginnings(self, target: bytes, count: int, now: float) -> list[SignedCard]:
+        """Return where to begin a walk: live contacts, or all there are when none seems alive."""
+        found = self.nearest(target, count, now)
+        if found:
+            return found
+        everyone = [contact.card for contact in self.contacts()]
+        return sorted(everyone, key=lambda card: distance(card.card.node_id, target))[:count]
+
+    def contacts(self) -> list[Contact]:
+        """Return all contacts, those of far buckets first."""
+        return [contact for bucket in self._buckets for contact in bucket.contacts.values()]
+
+    def get(self, onion_key: bytes) -> Contact | None:
+        """Return the contact with this onion key, if it is one."""
+        for bucket in self._buckets:
+            if onion_key in bucket.contacts:
+                return bucket.contacts[onion_key]
+        return None
+
+    def forget(self, now: float) -> None:
+        """Drop dead contacts whose card has expired, unless nobody seems alive."""
+        some_alive = any(contact.alive for contact in self.contacts())
+        for bucket in self._buckets:
+            for key, contact in list(bucket.contacts.items()):
+                if some_alive and not contact.alive and contact.card.card.expires <= now:
+                    del bucket.contacts[key]
+            for key, spare in list(bucket.spares.items()):
+                if spare.card.card.expires <= now:
+                    del bucket.spares[key]
+
+    def refresh_targets(self, noise: bytes) -> list[bytes]:
+        """Return a point in the range of each bucket up to the nearest contact's (§2.3).
+
+        Args:
+            noise: 32 random bytes, which choose the points.
+        """
+        used = [index for index, bucket in enumerate(self._buckets) if bucket.contacts]
+        own, free = int.from_bytes(self._own_id, "big"), int.from_bytes(noise, "big")
+        targets = []
+        for index in range(max(used, default=-1) + 1):
+            bit = 1 << (ID_BITS - 1 - index)
+            targets.append(((own ^ bit) & -bit | free & (bit - 1)).to_bytes(ID_BITS // 8, "big"))
+        return targets
+
+    def _acceptable(self, card: SignedCard, now: float) -> bool:
+        key, nonce = card.card.onion_key, card.card.nonce
+        if key == self._own_key or card.card.node_id == self._own_id or card.card.expires <= now:
+            return False
+        return self._nonces.get(key, nonce) == nonce
+
+    def _remember_nonce(self, card: SignedCard) -> None:
+        self._nonces.setdefault(card.card.onion_key, card.card.nonce)
+        self._nonces.move_to_end(card.card.onion_key)
+        if len(self._nonces) > MAX_NONCES:
+            self._nonces.popitem(last=False)
+
+    def _bucket(self, card: SignedCard) -> _Bucket:
+        return self._buckets[self._index(card.card.node_id)]
+
+    def _index(self, node_id: bytes) -> int:
+        gap = distance(node_id, self._own_id).to_bytes(ID_BITS // 8, "big")
+        return min(leading_zero_bits(gap), ID_BITS - 1)
+
+    def _place(self, contact: Contact) -> None:
+        bucket = self._bucket(contact.card)
+        key = contact.card.card.onion_key
+        if len(bucket.contacts) >= self._k:
+            dead = self._dead(bucket)
+            if dead is None:
+                bucket.spares[key] = contact
+                if len(bucket.spares) > self._k:
+                    bucket.spares.popitem(last=False)
+                return
+            del bucket.contacts[dead]
+        bucket.contacts[key] = contact
+
+    @staticmethod
+    def _dead(bucket: _Bucket) -> bytes | None:
+        return next((key for key, c in bucket.contacts.items() if not c.alive), None)
+
+    def _spares(self) -> list[Contact]:
+        return [contact for bucket in self._buckets for contact in bucket.spares.values()]

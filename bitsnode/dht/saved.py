@@ -1,0 +1,137 @@
+"""The file that outlives the process: contacts that answered, and records kept for others."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from bitsnode.dht.records import Changes
+from bitsnode.errors import BitsError
+from bitsnode.wire.card import SignedCard
+from bitsnode.wire.record import SignedRecord
+
+FORMAT: Final = 1  # of the file, in its user_version
+_TABLES: Final = """
+BEGIN;
+CREATE TABLE contacts (onion_key BLOB PRIMARY KEY, card BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (
+    key BLOB NOT NULL, kind INTEGER NOT NULL, slot BLOB NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (key, kind, slot)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+COMMIT;
+"""
+
+
+class SavedByNewer(BitsError):
+    """The file dht.sqlite was written by a newer bits: update bits, or move the file away."""
+
+
+class SavedUnusable(BitsError):
+    """The file dht.sqlite cannot be used: move it away, and bits starts a new one."""
+
+
+class Saved:
+    """The open file.
+
+    Args:
+        path: of the SQLite file, made with mode 0600 when it is not there.
+
+    Raises:
+        SavedByNewer: its format is newer than `FORMAT`.
+        SavedUnusable: damaged, or the system refuses it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._file = sqlite3.connect(path, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(error) from error
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._file.close()
+            raise _unusable(error) from error
+        except SavedByNewer:
+            self._file.close()
+            raise
+
+    def _open(self) -> None:
+        (version,) = self._file.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise SavedByNewer
+        self._file.execute("PRAGMA journal_mode = WAL")
+        # A crash of the machine may lose the last seconds: contacts and records come again.
+        self._file.execute("PRAGMA synchronous = NORMAL")
+        if version == 0:
+            self._file.executescript(_TABLES)
+
+    def contacts(self) -> list[tuple[bytes, bytes]]:
+        """Return the onion keys and signed cards that were saved, expired or not."""
+        return list(self._file.execute("SELECT onion_key, card FROM contacts"))
+
+    def records(self) -> list[bytes]:
+        """Return the signed records that were saved."""
+        return [data for (data,) in self._file.execute("SELECT data FROM records")]
+
+    def save_contacts(self, cards: Iterable[SignedCard]) -> None:
+        """Replace the contacts saved by these; none at all leave the file as it was.
+
+        Raises:
+            SavedUnusable: the file cannot be written.
+        """
+        rows = [(card.card.onion_key, card.data) for card in cards]
+        if rows:
+            with self._transaction():
+                self._file.execute("DELETE FROM contacts")
+                self._file.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?)", rows)
+
+    def save_records(self, changes: Changes) -> None:
+        """Write down what changed in the record table.
+
+        Raises:
+            SavedUnusable: the file cannot be written.
+        """
+        if not changes.kept and not changes.dropped:
+            return
+        kept = [_row(signed) for signed in changes.kept]
+        with self._transaction():
+            self._file.executemany(
+                "DELETE FROM records WHERE key = ? AND kind = ? AND slot = ?", changes.dropped
+            )
+            self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", kept)
+
+    def replace_records(self, records: Iterable[SignedRecord]) -> None:
+        """Replace all records saved by these.
+
+        Raises:
+            SavedUnusable: the file cannot be written.
+        """
+        rows = [_row(signed) for signed in records]
+        with self._transaction():
+            self._file.execute("DELETE FROM records")
+            self._file.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            with self._file:
+                self._file.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> SavedUnusable:
+    return SavedUnusable(f"{SavedUnusable.__doc__} ({error})")
+
+
+def _row(signed: SignedRecord) -> tuple[bytes, int, bytes, bytes]:
+    return signed.record.key, signed.record.kind, signed.record.slot, signed.data

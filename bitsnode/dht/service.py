@@ -1,0 +1,300 @@
+"""The DHT for the rest of the node: look up, put, get, and join."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from bitsnode.config import Network
+from bitsnode.dht.candidates import Candidates
+from bitsnode.dht.lookups import Lookups
+from bitsnode.dht.questions import Peers, Questions
+from bitsnode.dht.records import RecordTable
+from bitsnode.dht.repeating import Repeating
+from bitsnode.dht.responder import DhtResponder
+from bitsnode.dht.routing import Contact, RoutingTable
+from bitsnode.dht.saved import Saved, SavedUnusable
+from bitsnode.dht.upkeep import Upkeep, all_of
+from bitsnode.dht.walker import Walker
+from bitsnode.errors import BitsError, RemoteProtocolError
+from bitsnode.ids import DIGEST_SIZE, distance
+from bitsnode.wire.card import Capability, SignedCard
+from bitsnode.wire.exchange import Refused
+from bitsnode.wire.messages import K
+from bitsnode.wire.record import SignedRecord
+from onion.address import OnionAddress
+from onion.errors import AddressError
+from onion.isolation import Isolation
+
+NOTICE_SECONDS: Final = 1.0  # between looks whether our card is there
+SAVE_SECONDS: Final = 30.0  # between writes; a crash loses at most what came since
+MAX_FOUND: Final = 256  # records that one lookup returns: 5 MiB of the largest
+DRY_WALKS: Final = 3  # walks in a row without a new storer after which there are no more
+
+_log = Logger()
+
+
+class NoPeers(BitsError):
+    """This node knows no other node: give it one with --bootstrap ADDRESS."""
+
+
+class DhtState(Enum):
+    """How far a node has joined."""
+
+    NO_PEERS = "no peers known"
+    JOINING = "joining"
+    JOINED = "joined"
+
+
+@attrs.frozen
+class DhtStatus:
+    """What `bitsnode status` shows.
+
+    Attributes:
+        state: see `DhtState`.
+        contacts: live contacts.
+        candidates: nodes heard of and not dialled yet.
+        given: addresses to begin with that have not answered yet.
+        records: kept for others.
+        record_bytes: their size.
+    """
+
+    state: DhtState
+    contacts: int
+    candidates: int
+    given: int
+    records: int
+    record_bytes: int
+
+
+class DhtService:
+    """One node's part in the DHT.
+
+    Whatever is done under ``node_isolation`` is done as this node; under any other isolation the
+    caller is nobody, and should use a fresh one for each task.
+
+    Args:
+        clock: the time; its seconds are Unix time.
+        peers: asks other nodes.
+        network: what the network asks of cards and records.
+        own_card: our card, None until its puzzle is solved.
+        path: of the file for contacts and records.
+        node_isolation: of the node's duties.
+
+    Raises:
+        SavedByNewer, SavedUnusable: see `bitsnode.dht.saved`.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        peers: Peers,
+        network: Network,
+        own_card: Callable[[], SignedCard | None],
+        path: Path,
+        node_isolation: Isolation,
+    ) -> None:
+        self._clock = clock
+        self._network = network
+        self._own_card = own_card
+        self._node_isolation = node_isolation
+        centre = secrets.token_bytes(DIGEST_SIZE)  # until we have a card, and a place
+        self._table = RoutingTable(centre)
+        self._records = RecordTable(centre)
+        self._candidates = Candidates()
+        self._questions = Questions(clock, peers, network)
+        self._lookups = Lookups(
+            clock,
+            self._questions,
+            Walker(clock, network.connect_seconds),
+            self._table,
+            self._candidates,
+            own_card,
+            node_isolation,
+        )
+        self._upkeep = Upkeep(
+            clock, self._questions, self._lookups, self._table, self._candidates, node_isolation
+        )
+        self._repeating = (
+            Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
+            Repeating(clock, lambda: NOTICE_SECONDS, self._notice_card_again),
+        )
+        self.responder = DhtResponder(
+            network, self._table, self._records, clock.seconds, self._lookups.hear_of
+        )
+        self._saved = Saved(path)
+        self._notice_card()
+        self._load()
+
+    def start(self) -> None:
+        """Begin the duties, and with them join by the contacts of the last run, if any."""
+        self._notice_card()
+        for repeating in self._repeating:
+            repeating.start()
+        self._upkeep.start()
+
+    async def stop(self) -> None:
+        """End the duties and save."""
+        self._upkeep.stop()
+        for repeating in self._repeating:
+            repeating.stop()
+        self._save()
+        self._saved.close()
+
+    async def bootstrap(self, addresses: Sequence[OnionAddress]) -> None:
+        """Join by these addresses; returns when each was tried, and retries later what failed."""
+        self._notice_card()
+        self._upkeep.give(addresses)
+        await self._upkeep.bootstrap()
+
+    def contacts(self) -> list[Contact]:
+        """Return the contacts, those far from us first."""
+        return self._table.contacts()
+
+    def status(self) -> DhtStatus:
+        """Return where the node stands."""
+        contacts = self._table.contacts()
+        alive = sum(1 for contact in contacts if contact.alive)
+        if alive:
+            state = DhtState.JOINED
+        elif contacts or self._upkeep.given or len(self._candidates):
+            state = DhtState.JOINING
+        else:
+            state = DhtState.NO_PEERS
+        return DhtStatus(
+            state,
+            alive,
+            len(self._candidates),
+            self._upkeep.given,
+            len(self._records),
+            self._records.size,
+        )
+
+    async def find_node(self, target: bytes, isolation: Isolation) -> list[SignedCard]:
+        """Return the k nodes nearest to ``target`` (32 bytes) that answered, nearest first.
+
+        Raises:
+            NoPeers: there is nobody to ask.
+        """
+        self._need_peers()
+        return (await self._lookups.find_node(target, isolation))[:K]
+
+    async def get_records(self, key: bytes, isolation: Isolation) -> list[SignedRecord]:
+        """Return the different records of ``key`` (32 bytes) that were found, at most 256.
+
+        All nodes asked and our own table count; the nearest node's come first, and of one slot
+        there may be several versions, for a storer may be behind, or lie.
+
+        Raises:
+            NoPeers: there is nobody to ask.
+        """
+        self._need_peers()
+        _, found = await self._lookups.find_value(key, isolation)
+        found += self._records.get(key, self._clock.seconds())
+        return list({signed.data: signed for signed in found}.values())[:MAX_FOUND]
+
+    async def put_record(self, record: SignedRecord, isolation: Isolation) -> int:
+        """Ask the k nodes nearest to the record's key to keep it; return how many do.
+
+        A node that does so as its duty keeps it too, and counts, if it is among the nearest.
+
+        Raises:
+            NoPeers: there is nobody to ask.
+        """
+        self._need_peers()
+        key = record.record.key
+        nearest = (await self._lookups.find_node(key, isolation))[:K]
+        stored = 0
+        if isolation == self._node_isolation and self._is_near(key, nearest):
+            stored = self._keep(record)
+        return stored + await all_of(self._lookups.put(card, record, isolation) for card in nearest)
+
+    async def find_storers(self, count: int, isolation: Isolation) -> list[SignedCard]:
+        """Return up to ``count`` different nodes that store, drawn by walks to random points.
+
+        In a network of fewer than k nodes one walk sees them all; in a larger one it ends when
+        walk after walk brings nobody new.
+
+        Raises:
+            NoPeers: there is nobody to ask.
+        """
+        self._need_peers()
+        found: dict[bytes, SignedCard] = {}
+        dry = 0
+        while len(found) < count and dry < DRY_WALKS:
+            before = len(found)
+            answered = await self._lookups.find_node(secrets.token_bytes(DIGEST_SIZE), isolation)
+            for card in answered:
+                if card.card.can(Capability.STORAGE):
+                    found.setdefault(card.card.onion_key, card)
+            if len(answered) < K:
+                break
+            dry = dry + 1 if len(found) == before else 0
+        storers = list(found.values())
+        secrets.SystemRandom().shuffle(storers)
+        return storers[:count]
+
+    def _need_peers(self) -> None:
+        if not self._table.contacts():
+            raise NoPeers
+
+    def _is_near(self, key: bytes, nearest: list[SignedCard]) -> bool:
+        if self._own_card() is None:
+            return False
+        farthest = nearest[-1].card.node_id if len(nearest) == K else None
+        return farthest is None or distance(self._table.own_id, key) < distance(farthest, key)
+
+    def _keep(self, record: SignedRecord) -> int:
+        try:
+            self._records.put(record, self._clock.seconds())
+        except Refused:
+            return 0
+        return 1
+
+    def _notice_card(self) -> None:
+        """Take our place in the keyspace as soon as we have a card."""
+        own = self._own_card()
+        if own is not None and own.card.node_id != self._table.own_id:
+            self._table.recentre(own.card.node_id, own.card.onion_key)
+            self._records.recentre(own.card.node_id)
+            self._upkeep.walk_home_soon()
+
+    def _load(self) -> None:
+        """Take up what the last run left; a contact whose card has expired is dialled anew."""
+        now = self._clock.seconds()
+        late = []
+        for onion_key, data in self._saved.contacts():
+            try:
+                self._table.answered(self._questions.read(data), now)
+            except RemoteProtocolError:
+                with contextlib.suppress(AddressError):
+                    late.append(OnionAddress.from_public_key(onion_key))
+        self._upkeep.give(late)
+        for data in self._saved.records():
+            with contextlib.suppress(RemoteProtocolError, Refused):
+                signed = SignedRecord.parse(data, puzzle_bits=self._network.record_bits, now=now)
+                self._records.put(signed, now)
+        self._records.take_changes()
+        self._saved.replace_records(self._records.everything())
+
+    async def _notice_card_again(self) -> None:
+        self._notice_card()
+
+    async def _save_again(self) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        self._records.expire(self._clock.seconds())
+        changes = self._records.take_changes()
+        try:
+            self._saved.save_records(changes)
+            self._saved.save_contacts(contact.card for contact in self._table.contacts())
+        except SavedUnusable as error:
+            self._records.take_back(changes)
+            _log.error("The DHT could not be saved: {error}", error=str(error))

@@ -1,0 +1,201 @@
+"""Keeps the routing table true: joins, verifies candidates, checks contacts, refreshes buckets.
+
+All of this is a node's duty: it goes out under the node's own isolation, on connections that
+show its card, and only duties write to the routing table.
+"""
+
+import secrets
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bitsnode.dht.candidates import Candidates
+from bitsnode.dht.contacts import address_of
+from bitsnode.dht.lookup import ALPHA
+from bitsnode.dht.lookups import Lookups
+from bitsnode.dht.questions import Questions
+from bitsnode.dht.repeating import Repeating
+from bitsnode.dht.routing import Contact, RoutingTable
+from bitsnode.errors import BitsError
+from bitsnode.ids import DIGEST_SIZE
+from bitsnode.wire.card import HOUR, SignedCard
+from bitsnode.wire.exchange import Refused
+from onion.address import OnionAddress
+from onion.isolation import Isolation
+
+TEND_SECONDS: Final = 2.0  # between dials of ALPHA nodes, so that nobody makes us storm
+SOON: Final = 2.0  # seconds to the second walk home; doubled each time it brings nothing new
+REFRESH_SECONDS: Final = 3600.0  # between refreshes of the buckets (Kademlia, §2.3)
+RETRY_SECONDS: Final = 300.0  # most between attempts to reach the given addresses
+RENEW_SECONDS: Final = 12 * HOUR  # before a contact's card expires a newer one is asked for
+MAX_GIVEN: Final = 64  # addresses to begin with that are kept while they do not answer
+
+_log = Logger()
+
+
+async def all_of(work: Iterable[Coroutine[Any, Any, None]]) -> int:
+    """Run these side by side and return how many raised no BitsError; cancelling cancels all."""
+    started = [Deferred.fromCoroutine(one) for one in work]
+    results = await DeferredList(started, consumeErrors=True)
+    for ok, result in results:
+        if not ok and isinstance(result, Failure) and not isinstance(result.value, BitsError):
+            _log.failure("A part of the DHT's work failed by a bug", failure=result)
+    return sum(1 for ok, _ in results if ok)
+
+
+class Upkeep:
+    """The duties of a node in the DHT.
+
+    Args:
+        clock: the time.
+        questions: asks other nodes.
+        lookups: walks.
+        table: what is kept true.
+        candidates: nodes to verify.
+        node_isolation: of all that is done here.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        questions: Questions,
+        lookups: Lookups,
+        table: RoutingTable,
+        candidates: Candidates,
+        node_isolation: Isolation,
+    ) -> None:
+        self._clock = clock
+        self._questions = questions
+        self._lookups = lookups
+        self._table = table
+        self._candidates = candidates
+        self._isolation = node_isolation
+        self._given: dict[OnionAddress, None] = {}
+        self._dialling_given = False
+        self._retry_wait = SOON
+        self._home_wait = SOON
+        self._refresh_wait = 15 * SOON
+        self._retry = Repeating(clock, lambda: self._retry_wait, self._dial_given)
+        self._home = Repeating(clock, lambda: self._home_wait, self._walk_home)
+        self._all = (
+            self._retry,
+            self._home,
+            Repeating(clock, lambda: TEND_SECONDS, self._tend),
+            Repeating(clock, lambda: self._refresh_wait, self._refresh_buckets),
+        )
+
+    @property
+    def given(self) -> int:
+        """How many given addresses have not answered yet."""
+        return len(self._given)
+
+    def start(self) -> None:
+        """Begin the duties."""
+        for repeating in self._all:
+            repeating.start()
+
+    def stop(self) -> None:
+        """End them."""
+        for repeating in self._all:
+            repeating.stop()
+
+    def give(self, addresses: Sequence[OnionAddress]) -> None:
+        """Take addresses to begin with: dialled soon, and again at growing intervals."""
+        for address in addresses:
+            if len(self._given) < MAX_GIVEN:
+                self._given[address] = None
+        self._retry_wait = SOON
+        self._retry.again()
+
+    async def bootstrap(self) -> None:
+        """Dial the given addresses now, and if one answers, walk towards ourselves."""
+        await self._dial_given()
+        self._retry.again()
+
+    def walk_home_soon(self) -> None:
+        """Walk towards ourselves soon, so that those near us get to know us."""
+        self._home_wait = SOON
+        self._home.again()
+
+    async def _dial_given(self) -> None:
+        """Dial the given addresses that have not answered, ALPHA at a time."""
+        if not self._given or self._dialling_given:
+            return
+        self._dialling_given = True
+        try:
+            addresses, answered = list(self._given), 0
+            for first in range(0, len(addresses), ALPHA):
+                batch = addresses[first : first + ALPHA]
+                answered += await all_of(self._dial_one_given(address) for address in batch)
+        finally:
+            self._dialling_given = False
+        self._retry_wait = min(2 * self._retry_wait, RETRY_SECONDS)
+        if answered:
+            await self._lookups.find_node(self._table.own_id, self._isolation)
+            self.walk_home_soon()
+
+    async def _dial_one_given(self, address: OnionAddress) -> None:
+        card = await self._questions.meet(address, self._isolation)
+        self._given.pop(address, None)
+        self._table.answered(card, self._clock.seconds())
+
+    async def _walk_home(self) -> None:
+        """Look ourselves up; often after joining, and ever more rarely while nothing changes."""
+        before = {contact.card.card.onion_key for contact in self._table.contacts()}
+        if before:
+            await self._lookups.find_node(self._table.own_id, self._isolation)
+        after = {contact.card.card.onion_key for contact in self._table.contacts()}
+        if before != after:
+            self._home_wait = SOON
+        elif before:
+            self._home_wait = min(2 * self._home_wait, REFRESH_SECONDS)
+
+    async def _refresh_buckets(self) -> None:
+        self._table.forget(self._clock.seconds())
+        for target in self._table.refresh_targets(secrets.token_bytes(DIGEST_SIZE)):
+            await self._lookups.find_node(target, self._isolation)
+        if self._table.contacts():
+            self._refresh_wait = REFRESH_SECONDS
+
+    async def _tend(self) -> None:
+        """Dial a few candidates, or else check a few contacts that were silent for long."""
+        now = self._clock.seconds()
+        wanted = [c for c in self._candidates.take(ALPHA) if self._table.wants(c, now)]
+        if wanted:
+            await all_of(self._verify(address_of(card)) for card in wanted)
+            return
+        due = sorted((c for c in self._table.contacts() if c.due(now)), key=lambda c: c.tried)
+        await all_of(self._check(contact) for contact in due[:ALPHA])
+
+    async def _verify(self, address: OnionAddress) -> None:
+        try:
+            card = await self._questions.meet(address, self._isolation)
+        except BitsError:
+            self._candidates.failed(address.public_key, self._clock.seconds())
+            raise
+        self._table.answered(card, self._clock.seconds())
+
+    async def _check(self, contact: Contact) -> None:
+        """Ask a contact for our neighbours: it is there if it answers, and may name new ones."""
+        key, now = contact.card.card.onion_key, self._clock.seconds()
+        try:
+            if contact.card.card.expires <= now + RENEW_SECONDS:
+                shown = await self._questions.renew(address_of(contact.card))
+                cards: list[SignedCard] = []
+            else:
+                answer = await self._questions.find_node(
+                    contact.card, self._table.own_id, self._isolation
+                )
+                shown, cards = answer.shown, answer.cards
+        except Refused:
+            shown, cards = contact.card, []
+        except BitsError:
+            self._table.failed(key, self._clock.seconds())
+            raise
+        self._table.answered(shown, self._clock.seconds())
+        for card in cards:
+            self._lookups.hear_of(card)
