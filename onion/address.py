@@ -20,7 +20,7 @@ def _check_key(_instance: object, _field: object, key: bytes) -> None:
         raise AddressError("its public key is not a point of the Ed25519 group")
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, repr=False)
 class OnionAddress:
     """A v3 onion address whose key, checksum and version have been checked.
 
@@ -69,3 +69,6 @@ class OnionAddress:
 
     def __str__(self) -> str:
         return self.host
+
+    def __repr__(self) -> str:
+        return f"OnionAddress({self.host!r})"

@@ -102,6 +102,8 @@ class Publisher(Protocol):
     ) -> Deferred[OnionService]:
         """Serve a virtual port (1-65535) under a key; fires when the descriptor is uploaded.
 
+        While there is no tor it waits for one. Cancelling the Deferred withdraws the service.
+
         Raises:
-            OnionError: by failure of the Deferred: tor refuses the service, or there is no tor.
+            OnionError: by failure of the Deferred: tor refuses the service, or cannot be had.
         """

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from txtorcon import TorProtocolError
 
 from onion.add_onion import ServiceKeys, add_onion, del_onion, is_current
@@ -112,11 +113,19 @@ class TorService(OnionService):
         self._end_round()
         self._lose(reason)
 
+    def give_up(self, failure: Failure) -> None:
+        """It was never published, and will not be."""
+        if not self.uploaded.called:
+            self.uploaded.errback(failure)
+        self._abandon()
+
     async def stop(self) -> None:
         """See `OnionService.stop`."""
         if self._state is ServiceState.STOPPED:
             return
         self._state = ServiceState.STOPPED
+        if not self.uploaded.called:
+            self.uploaded.errback(CancelledError())
         self._end_round()
         self._on_stop(self)
         if self._control is not None:
@@ -134,14 +143,13 @@ class TorService(OnionService):
             self._round.cancel()
             self._round = None
 
-    def _round_failed(self, failure: Any) -> None:
+    def _round_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError, TorUnavailable) is not None:
             return  # stopped, or tor went away: `tor_is_gone` comes or has come
-        if not self.uploaded.called:
-            self.uploaded.errback(failure)
-            self._abandon()
-            return
-        self._log.failure("looking after a service failed", failure)
+        if self.uploaded.called:
+            self._log.failure("looking after a service failed", failure)
+        else:
+            self.give_up(failure)
 
     async def _look_after(self, control: TorControl) -> None:
         pause = FIRST_PAUSE

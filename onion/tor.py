@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from txtorcon import TorProtocolError
 
 from onion.add_onion import ServiceKeys, add_client_key, remove_client_key
@@ -117,10 +118,13 @@ class TorNetwork(Dialer, Publisher):
         Raises:
             OnionError: there is no tor to be had, with the reason.
         """
-        private_directory(self._sockets / "services")
-        await self._open()
-        self._on_event(TorReady(self._version or ""))
-        self._is_ready = True
+        try:
+            await self._open()
+        except BaseException:
+            for service in list(self._services):
+                service.give_up(Failure())
+            raise
+        self._come_up(TorReady(self._version or ""))
         self._supervision = Deferred.fromCoroutine(self._supervise())
         self._supervision.addErrback(lambda failure: failure.trap(CancelledError))
 
@@ -155,7 +159,10 @@ class TorNetwork(Dialer, Publisher):
         factory: IProtocolFactory,
         options: ServiceOptions = DEFAULT_OPTIONS,
     ) -> Deferred[OnionService]:
-        """See `Publisher.publish`; at most `PUBLISH_AT_ONCE` are on their way at a time."""
+        """See `Publisher.publish`; at most `PUBLISH_AT_ONCE` are on their way at a time.
+
+        Called before or during `start`, it publishes as soon as tor has joined its network.
+        """
         return Deferred.fromCoroutine(self._publish(key, port, factory, options))
 
     async def add_client_key(self, address: OnionAddress, key: PrivateKey) -> None:
@@ -172,12 +179,10 @@ class TorNetwork(Dialer, Publisher):
     async def _publish(
         self, key: OnionKey, port: int, factory: IProtocolFactory, options: ServiceOptions
     ) -> OnionService:
-        if self._running is None or not self._is_ready:
-            raise TorUnavailable
         if any(service.address == key.address for service in self._services):
             raise PublishFailed("this address is published already")
         name = hashlib.sha256(key.public_key + port.to_bytes(2, "big")).hexdigest()[:16]
-        path = check_socket_path(self._sockets / "services" / f"{name}.sock")
+        path = check_socket_path(private_directory(self._sockets / "services") / f"{name}.sock")
         path.unlink(missing_ok=True)  # left by a node that was killed
         listening = self._reactor.listenUNIX(str(path), factory, mode=0o600)
         service = TorService(
@@ -191,7 +196,8 @@ class TorNetwork(Dialer, Publisher):
             self._services.remove,
         )
         self._services.append(service)
-        service.tor_is_up(self._running.control)
+        if self._running is not None and self._is_ready:
+            service.tor_is_up(self._running.control)
         return await service.uploaded
 
     def _find_socks(self) -> IStreamClientEndpoint:
@@ -212,13 +218,22 @@ class TorNetwork(Dialer, Publisher):
         self._running = running
         running.lost.then(lambda reason: self._on_lost(running, reason))
         try:
-            await running.control.wait_bootstrapped(self._on_event)
             for address, key in self._client_keys.items():
                 await add_client_key(running.control, address, bytes(key))
+            await running.control.wait_bootstrapped(self._on_event)
         except BaseException:
             self._running = None
             await running.stop()
             raise
+
+    def _come_up(self, event: OnionEvent) -> None:
+        self._is_ready = True
+        self._on_event(event)
+        # Not sooner: a tor without services looks after the first one as soon as it is told of
+        # it, and then once a second, so one told before tor can build circuits loses a second.
+        for service in list(self._services):
+            if self._running is not None:
+                service.tor_is_up(self._running.control)
 
     async def _supervise(self) -> None:
         """Get tor back each time that it is lost."""
@@ -227,11 +242,7 @@ class TorNetwork(Dialer, Publisher):
             if self._running is not None and not self._running.lost.fired:
                 await self._lost
             await self._reopen()
-            self._is_ready = True
-            self._on_event(TorBack(self._version or ""))
-            for service in list(self._services):
-                if self._running is not None:
-                    service.tor_is_up(self._running.control)
+            self._come_up(TorBack(self._version or ""))
 
     async def _reopen(self) -> None:
         pause = FIRST_PAUSE
