@@ -14,7 +14,7 @@ from typing import Any, Final
 from klein import Klein
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 
 from bitsnode.errors import BitsError
 from onion.errors import OnionError
@@ -45,14 +45,14 @@ class ControlApi:
         self._token = token.encode("ascii")
 
     @app.route("/v1/<name>", methods=["POST"])
-    def run(self, request: IRequest, name: str) -> Deferred[None]:
+    def run(self, request: Request, name: str) -> Deferred[None]:
         """Carry a command out while its caller listens."""
         running = Deferred.fromCoroutine(self._run(request, name))
         hung_up = request.notifyFinish()
         hung_up.addErrback(lambda _: running.cancel())
         return running
 
-    async def _run(self, request: IRequest, name: str) -> None:
+    async def _run(self, request: Request, name: str) -> None:
         request.setHeader(b"content-type", b"application/x-ndjson")
         given = request.getHeader(b"authorization") or b""
         if not secrets.compare_digest(given, b"Bearer " + self._token):
@@ -77,8 +77,8 @@ class ControlApi:
             _line(request, {"error": sentence, "trace": traceback.format_exc()})
 
 
-def _arguments(request: IRequest) -> Mapping[str, Any]:
-    body = request.content.read(MAX_BODY + 1)
+def _arguments(request: Request) -> Mapping[str, Any]:
+    body = request.content.read(MAX_BODY + 1) if request.content else b""
     try:
         found = json.loads(body) if len(body) <= MAX_BODY else None
     except ValueError:
@@ -88,7 +88,7 @@ def _arguments(request: IRequest) -> Mapping[str, Any]:
     return found
 
 
-def _line(request: IRequest, value: Mapping[str, object]) -> None:
+def _line(request: Request, value: Mapping[str, object]) -> None:
     # a caller that hung up has no transport any more; its command is being cancelled
     if not getattr(request, "_disconnected", False):
         request.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")

@@ -3,15 +3,16 @@
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
-from twisted.internet.interfaces import IListeningPort, IReactorUNIX
+from twisted.internet.interfaces import IListeningPort
 from twisted.web.server import Site
 
 from bitsnode.api.app import Command, ControlApi
-from onion.sockets import socket_path
+from onion.sockets import socket_directory
 
 
-def listen(reactor: IReactorUNIX, home: Path, commands: "dict[str, Command]") -> IListeningPort:
+def listen(reactor: Any, home: Path, commands: "dict[str, Command]") -> IListeningPort:
     """Serve the commands on ``home/api.sock`` (0600) with a new token in ``home/api.token``.
 
     The home must be locked by this process: a socket left by a dead node is replaced.
@@ -24,10 +25,11 @@ def listen(reactor: IReactorUNIX, home: Path, commands: "dict[str, Command]") ->
     draft.replace(home / "api.token")
     public = home / "api.sock"
     public.unlink(missing_ok=True)
-    path = socket_path(home, "api.sock")
+    path = socket_directory(home) / "api.sock"
     if path != public:
         path.unlink(missing_ok=True)
         public.symlink_to(path)
     site = Site(ControlApi(commands, token).app.resource())
     site.noisy = False
-    return reactor.listenUNIX(str(path), site, mode=0o600, wantPID=False)
+    port: IListeningPort = reactor.listenUNIX(str(path), site, mode=0o600, wantPID=False)
+    return port

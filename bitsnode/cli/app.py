@@ -81,11 +81,12 @@ class LazyGroup(click.Group):
     metavar="SIZE",
     help="Space for other people's shares, such as 1GB; 0 keeps none.",
 )
+@click.option("--until-stdin-ends", is_flag=True, hidden=True)  # the lifeline of a supervisor
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 @click.option("--verbose", is_flag=True, help="Show tracebacks and debug messages.")
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context
-def cli(ctx: click.Context, /, tor: bool, **options: object) -> None:
+def cli(ctx: click.Context, /, tor: bool, until_stdin_ends: bool, **options: object) -> None:
     """Bits: a Tor-first privacy node.
 
     "bitsnode --tor" runs the node. The commands below speak to the running one.
@@ -102,4 +103,4 @@ def cli(ctx: click.Context, /, tor: bool, **options: object) -> None:
         )
     from bitsnode.cli.run import run
 
-    run(ctx.obj)
+    run(ctx.obj, until_stdin_ends)

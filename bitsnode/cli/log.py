@@ -21,10 +21,10 @@ from zope.interface import implementer
 
 MAX_LOG: Final = 4 * 1024 * 1024  # bytes of one file; the four last ones are kept
 
-# what must not be in a log: onion addresses, links, content ids, keys and digests in hex
+# What must not be in a log: links, and anything long in base32 (onion addresses, content ids, keys)
+# or hex (keys, digests). No word of a sentence is that long.
 _SECRETS: Final = re.compile(
-    r"bits:[a-z0-9]+(#[a-z2-7]+)?|\b[a-z2-7]{56}(\.onion)?\b|\bbafy[a-z2-7]{40,}\b"
-    r"|\b[0-9a-fA-F]{32,}\b|#[a-z2-7]{52}"
+    r"bits:\S+|(?<![a-z0-9])[a-z2-7]{26,}(\.onion)?(?![a-z0-9])|\b[0-9a-fA-F]{32,}\b"
 )
 
 
@@ -60,4 +60,4 @@ def begin_logging(home: Path, verbose: bool) -> None:
 
 
 def _from(level: object, observer: ILogObserver) -> ILogObserver:
-    return FilteringLogObserver(observer, [LogLevelFilterPredicate(defaultLogLevel=level)])  # type: ignore[arg-type]
+    return FilteringLogObserver(observer, [LogLevelFilterPredicate(defaultLogLevel=level)])

@@ -1,0 +1,185 @@
+"""What the control API can do with a running node: one method a command."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from bitsnode.api.app import BadArguments, Command, Report
+from bitsnode.codec.link import Link
+from bitsnode.config import Settings
+from bitsnode.content.service import ContentService
+from bitsnode.dht.service import DhtService, DhtState
+from bitsnode.identity import NodeIdentity
+from bitsnode.store.store import ShareStore
+from bitsnode.wire.card import Capability
+from onion.address import OnionAddress
+from onion.network import ServiceState
+from onion.tor import TorNetwork
+
+_CAPABILITIES = {
+    Capability.STORAGE: "storage",
+    Capability.CUSTODY: "custody",
+    Capability.RELAY: "relay",
+    Capability.INDEX: "index",
+}
+
+
+class Parts(Protocol):
+    """The services that commands use."""
+
+    identity: NodeIdentity
+    tor: TorNetwork
+    store: ShareStore
+    dht: DhtService
+    content: ContentService
+
+
+class NodeControl:
+    """The commands of one node.
+
+    Args:
+        settings: of the node.
+        parts: its services.
+        seconds: the time, Unix seconds.
+    """
+
+    def __init__(self, settings: Settings, parts: Parts, seconds: Callable[[], float]) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._seconds = seconds
+        self._began = seconds()
+
+    def commands(self) -> dict[str, Command]:
+        """Return the commands by name."""
+        return {
+            "status": self.status,
+            "peers": self.peers,
+            "doctor": self.doctor,
+            "publish": self.publish,
+            "get": self.get,
+        }
+
+    async def status(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
+        """Return what the node is doing."""
+        parts = self._parts
+        tor = parts.tor.status()
+        address = parts.identity.onion_key.address
+        return {
+            "state": self._state(),
+            "network": self._settings.network.name,
+            "peer_onion": str(address),
+            "home": str(self._settings.home),
+            "pid": os.getpid(),
+            "seconds": round(self._seconds() - self._began, 1),
+            "tor": tor.version,
+            "tor_running": tor.running,
+            "tor_bootstrap": tor.percent,
+            "dht": parts.dht.status().state.value,
+            "contacts": parts.dht.status().contacts,
+            "storage": attrs.asdict(parts.store.holdings()),
+            "counters": attrs.asdict(parts.store.counters()),
+        }
+
+    def _state(self) -> str:
+        tor = self._parts.tor.status()
+        if not tor.running:
+            return "tor is starting" if tor.version is None else "tor is lost"
+        if not self._parts.identity.solved:
+            return "client only, solving the admission puzzle"
+        service = tor.services.get(self._parts.identity.onion_key.address)
+        return service.value if service else ServiceState.PUBLISHING.value
+
+    async def peers(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
+        """Return the nodes known."""
+        return {
+            "peers": [
+                {
+                    "onion": str(OnionAddress.from_public_key(contact.card.card.onion_key)),
+                    "alive": contact.alive,
+                    "capabilities": [
+                        name for bit, name in _CAPABILITIES.items() if contact.card.card.can(bit)
+                    ],
+                }
+                for contact in self._parts.dht.contacts()
+            ]
+        }
+
+    async def doctor(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
+        """Return findings on the running node, each with one sentence."""
+        tor, dht = self._parts.tor.status(), self._parts.dht.status()
+        state = self._state()
+        findings = [
+            ("tor", tor.running, f"tor {tor.version}: {tor.summary or 'not reached yet'}."),
+            ("onion", state == ServiceState.REACHABLE.value, f"The peer onion is {state}."),
+            (
+                "peers",
+                dht.state is DhtState.JOINED,
+                f"The DHT: {dht.state.value}, {dht.contacts} contacts."
+                + (" Give one with --bootstrap." if dht.state is DhtState.NO_PEERS else ""),
+            ),
+        ]
+        return {
+            "findings": [
+                {"what": what, "good": good, "text": text} for what, good, text in findings
+            ]
+        }
+
+    async def publish(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Publish the file at ``path``."""
+        path = _absolute(arguments, "path")
+        done = await self._parts.content.publish(path, lambda event: report(_event(event)))
+        return {
+            "content_id": str(done.content_id),
+            "link": done.link.text,
+            "sha256": done.sha256,
+            "bytes": done.bytes,
+            "code": done.code,
+            "holders": [str(holder) for holder in done.holders],
+        }
+
+    async def get(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Fetch ``link`` to ``output``, or the bytes ``range`` = [first, last] of it."""
+        link = arguments.get("link")
+        wanted = arguments.get("range")
+        if not isinstance(link, str):
+            raise BadArguments
+        if wanted is not None and not (
+            isinstance(wanted, list)
+            and len(wanted) == 2
+            and all(isinstance(part, int) and part >= 0 for part in wanted)
+        ):
+            raise BadArguments
+        done = await self._parts.content.get(
+            Link.parse(link),
+            _absolute(arguments, "output"),
+            None if wanted is None else (wanted[0], wanted[1]),
+            lambda event: report(_event(event)),
+        )
+        return {
+            "path": str(done.path),
+            "sha256": done.sha256,
+            "bytes": done.bytes,
+            "holders": [str(holder) for holder in done.holders],
+            "seconds": done.seconds,
+        }
+
+
+def _absolute(arguments: Mapping[str, Any], name: str) -> Path:
+    found = arguments.get(name)
+    if not isinstance(found, str) or not found.startswith("/") or "\0" in found:
+        raise BadArguments
+    return Path(found)
+
+
+def _event(event: Any) -> dict[str, object]:
+    """Return a progress event for the wire: its class's name, its values, and its sentence."""
+    values = {
+        key: value if isinstance(value, int | float | str | bool) else str(value)
+        for key, value in attrs.asdict(event, recurse=False).items()
+    }
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+    return {"event": name, **values, "text": str(event)}

@@ -1,0 +1,305 @@
+"""A node: the only place that wires. Builds every service and hands responders to the server."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from bitsnode.api.socket import listen
+from bitsnode.config import LOCAL, PEER_PORT, Settings
+from bitsnode.content.service import ContentService
+from bitsnode.control import NodeControl
+from bitsnode.dht.service import DhtService, NoPeers
+from bitsnode.errors import BitsError
+from bitsnode.home import HomeLock
+from bitsnode.identity import NodeIdentity
+from bitsnode.peer.client import PeerClient
+from bitsnode.peer.server import PeerServer
+from bitsnode.store.responder import StoreResponder
+from bitsnode.store.store import ShareStore
+from bitsnode.wire.card import Capability, SignedCard
+from bitsnode.wire.exchange import Responder
+from bitsnode.wire.messages import (
+    Allocate,
+    AskTerms,
+    AttachRecords,
+    Commit,
+    FindNode,
+    FindValue,
+    PutData,
+    PutRecord,
+    ReadShare,
+    Request,
+)
+from bitsnode.wire.record import SignedRecord
+from onion.address import OnionAddress
+from onion.dialer import LOCAL_TIMES, PUBLIC_TIMES
+from onion.errors import OnionError
+from onion.events import OnionEvent
+from onion.isolation import Isolation
+from onion.localnet import load_client_options
+from onion.running import TorSettings
+from onion.service import LOCAL_SERVICE_TIMES, PUBLIC_SERVICE_TIMES
+from onion.tor import TorNetwork
+
+THREADS: Final = 4  # for disk, hashing and coding; two cores do not keep more busy
+RENEW_CARD: Final = 24 * 3600.0  # seconds
+HOUSEKEEPING: Final = 600.0  # seconds between sweeps of the store and looks at due records
+
+T = TypeVar("T")
+_log = Logger()
+
+
+@attrs.frozen
+class NodeIdentified:
+    """The node's keys were read or made.
+
+    Attributes:
+        peer_onion: where it will be reached.
+    """
+
+    peer_onion: OnionAddress
+
+
+@attrs.frozen
+class PuzzleBegun:
+    """The admission puzzle is being solved; until then the node is a client only.
+
+    Attributes:
+        bits: its difficulty.
+    """
+
+    bits: int
+
+
+@attrs.frozen
+class PeersUnknown:
+    """There is neither a bootstrap address nor a saved table."""
+
+
+@attrs.frozen
+class NodeReachable:
+    """A connection through the network came back to this node.
+
+    Attributes:
+        peer_onion: where it is reached.
+    """
+
+    peer_onion: OnionAddress
+
+
+NodeEvent = OnionEvent | NodeIdentified | PuzzleBegun | PeersUnknown | NodeReachable
+
+
+class Node:
+    """One node on one home.
+
+    Args:
+        reactor: runs everything.
+        settings: of this node.
+        report: is told every event.
+    """
+
+    def __init__(
+        self, reactor: Any, settings: Settings, report: Callable[[NodeEvent], None]
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._report = report
+        self._threads = ThreadPool(0, THREADS, "bits")
+        self._lock: HomeLock | None = None
+        self._api: IListeningPort | None = None
+        self._parts: _Parts | None = None
+        self._background: list[Deferred[Any]] = []
+
+    async def start(self) -> None:
+        """Run; returns when the node is reachable or, as a client, when tor is ready.
+
+        Raises:
+            BitsError: what is wrong with the home or the settings.
+            OnionError: what is wrong with tor.
+        """
+        bootstrap = [OnionAddress.parse(text) for text in self._settings.bootstrap]
+        self._lock = HomeLock(self._settings.home)
+        self._threads.start()
+        self._parts = parts = _Parts.build(
+            self._reactor, self._settings, self._report, self._in_thread
+        )
+        self._report(NodeIdentified(parts.identity.onion_key.address))
+        control = NodeControl(self._settings, parts, self._reactor.seconds)
+        self._api = listen(self._reactor, self._settings.home, control.commands())
+        await parts.tor.start()
+        if parts.identity.solved:
+            await self._serve(parts, bootstrap)
+        else:
+            self._report(PuzzleBegun(self._settings.network.card_bits))
+            self._join(parts, bootstrap)
+            await parts.identity.solve(self._in_thread)
+            await self._serve(parts, [])
+
+    async def _serve(self, parts: "_Parts", bootstrap: list[OnionAddress]) -> None:
+        """Take up the duties of a node: a card, a service, a place in the DHT."""
+        parts.identity.renew(self._reactor.seconds())
+        service = await parts.tor.publish(parts.identity.onion_key, PEER_PORT, parts.server)
+        if not parts.joined:
+            self._join(parts, bootstrap)
+        self._every(RENEW_CARD, self._renew_card)
+        self._every(HOUSEKEEPING, self._keep_house)
+        await service.when_reachable()
+        self._report(NodeReachable(service.address))
+
+    def _join(self, parts: "_Parts", bootstrap: list[OnionAddress]) -> None:
+        parts.joined = True
+        parts.dht.start()
+        if bootstrap:
+            self._spawn(parts.dht.bootstrap(bootstrap))
+        elif not parts.dht.contacts():
+            self._report(PeersUnknown())
+
+    async def stop(self) -> None:
+        """Withdraw from the network and leave everything on the disk; safe at any time."""
+        background, self._background = self._background, []
+        for running in background:
+            running.cancel()
+        if self._api is not None:
+            await maybeDeferred(self._api.stopListening)
+        if self._parts is not None:
+            await self._parts.stop()
+        if self._threads.started:
+            self._threads.stop()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _renew_card(self, parts: "_Parts") -> None:
+        parts.identity.renew(self._reactor.seconds())
+
+    async def _keep_house(self, parts: "_Parts") -> None:
+        """Sweep what expired, and put the records of kept shares into the DHT again."""
+        now = self._reactor.seconds()
+        await self._in_thread(lambda: parts.store.sweep(now))
+        due = await self._in_thread(lambda: parts.store.records_due(now))
+        for record in due:
+            await self._put_again(parts, record, now)
+
+    async def _put_again(self, parts: "_Parts", data: bytes, now: float) -> None:
+        try:
+            bits = self._settings.network.record_bits
+            record = SignedRecord.parse(data, puzzle_bits=bits, now=now)
+            await parts.dht.put_record(record, parts.isolation)
+        except (BitsError, OnionError) as error:
+            _log.info("a record was not put again: {error}", error=str(error))
+
+    def _every(self, seconds: float, work: "Callable[[_Parts], Awaitable[None]]") -> None:
+        """Do work again and again, with jitter, so that nodes do not fall into step."""
+
+        async def again(parts: "_Parts") -> None:
+            while True:
+                await deferLater(self._reactor, seconds * (0.75 + secrets.randbelow(500) / 1000))
+                try:
+                    await work(parts)
+                except (BitsError, OnionError, OSError) as error:
+                    _log.error("housekeeping failed: {error}", error=str(error))
+
+        if self._parts is not None:
+            self._spawn(again(self._parts))
+
+    def _spawn(self, work: Any) -> None:
+        running: Deferred[Any] = Deferred.fromCoroutine(work)
+        self._background.append(running)
+
+        def ended(result: Any) -> None:
+            if running in self._background:
+                self._background.remove(running)
+            if hasattr(result, "check") and not result.check(CancelledError, NoPeers):
+                _log.failure("a task of the node failed", failure=result)
+
+        running.addBoth(ended)
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        return deferToThreadPool(self._reactor, self._threads, work)
+
+
+@attrs.define
+class _Parts:
+    """The services of a node."""
+
+    identity: NodeIdentity
+    tor: TorNetwork
+    store: ShareStore
+    client: PeerClient
+    dht: DhtService
+    content: ContentService
+    server: PeerServer
+    isolation: Isolation
+    joined: bool = False
+
+    @classmethod
+    def build(
+        cls,
+        reactor: Any,
+        settings: Settings,
+        report: Callable[[NodeEvent], None],
+        run: Callable[[Callable[[], Any]], Awaitable[Any]],
+    ) -> "_Parts":
+        home, network = settings.home, settings.network
+        capabilities = Capability.STORAGE if settings.storage else 0
+        identity = NodeIdentity(home / "keys", network, capabilities)
+        tor = _tor(reactor, settings, report)
+        isolation = Isolation.fresh("node")
+
+        def card() -> SignedCard | None:
+            return identity.card
+
+        def shown() -> SignedCard:
+            return identity.card or identity.renew(reactor.seconds())
+
+        client = PeerClient(reactor, tor, network, card, isolation)
+        dht = DhtService(reactor, client, network, card, home / "dht.sqlite", isolation)
+        store = ShareStore(home, settings.storage)
+        keeper = StoreResponder(store, network, identity.onion_key.public_key, reactor.seconds, run)
+        server = PeerServer(reactor, network, shown, _responders(dht.responder, keeper))
+        content = ContentService(home, network, client, dht, reactor, run)
+        return cls(identity, tor, store, client, dht, content, server, isolation)
+
+    async def stop(self) -> None:
+        if self.joined:
+            await self.dht.stop()
+        await self.client.stop()
+        await self.server.stop()
+        await self.tor.stop()
+        self.store.close()
+
+
+def _responders(dht: Responder, store: Responder) -> dict[type[Request], Responder]:
+    return {
+        FindNode: dht,
+        FindValue: dht,
+        PutRecord: dht,
+        AskTerms: store,
+        Allocate: store,
+        PutData: store,
+        Commit: store,
+        AttachRecords: store,
+        ReadShare: store,
+    }
+
+
+def _tor(reactor: Any, settings: Settings, report: Callable[[NodeEvent], None]) -> TorNetwork:
+    local = settings.network == LOCAL
+    options = {}
+    if local and settings.tor_control is None:
+        options = load_client_options(settings.localnet / "tor")
+    return TorNetwork(
+        reactor,
+        TorSettings(settings.home, settings.tor_control, extra_options=options),
+        report,
+        LOCAL_TIMES if local else PUBLIC_TIMES,
+        LOCAL_SERVICE_TIMES if local else PUBLIC_SERVICE_TIMES,
+    )
