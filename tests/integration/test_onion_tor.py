@@ -1,0 +1,371 @@
+"""Our tor, or one that we attach to, on a real private network."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from nacl.public import PrivateKey
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+
+from onion import errors, events
+from onion.dialer import LOCAL_TIMES
+from onion.isolation import Isolation
+from onion.keys import OnionKey
+from onion.localnet import PrivateTorNetwork
+from onion.network import ServiceOptions, ServiceState
+from onion.running import TorSettings
+from onion.service import LOCAL_SERVICE_TIMES
+from onion.tor import TorNetwork
+
+pytestmark = pytest.mark.tor
+
+PORT = 7
+_DONE = Failure(ConnectionDone())
+
+
+class _Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class _Asker(Protocol):
+    """Sends a question and keeps the answer."""
+
+    def __init__(self) -> None:
+        self.answer: Deferred[bytes] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+
+    def ask(self, question: bytes) -> Deferred[bytes]:
+        assert self.transport is not None
+        self.transport.write(question)
+        return self.answer
+
+    def dataReceived(self, data: bytes) -> None:
+        self.answer.callback(data)
+
+    def connectionLost(self, reason: Failure = _DONE) -> None:
+        self.ended.callback(None)
+
+
+class _Events:
+    """Keeps events, and tells when one of a kind arrives."""
+
+    def __init__(self) -> None:
+        self.seen: list[events.OnionEvent] = []
+        self._waiting: list[tuple[type, Deferred[Any]]] = []
+
+    def __call__(self, event: events.OnionEvent) -> None:
+        self.seen.append(event)
+        due = [waiter for waiter in self._waiting if isinstance(event, waiter[0])]
+        for waiter in due:
+            self._waiting.remove(waiter)
+            waiter[1].callback(event)
+
+    def next(self, kind: type) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self._waiting.append((kind, done))
+        return done
+
+    def kinds(self) -> list[type]:
+        return [type(event) for event in self.seen]
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor  # pytest-twisted's
+
+    return reactor
+
+
+@asynccontextmanager
+async def _tor(
+    network: PrivateTorNetwork, home: Path, control: Path | None = None
+) -> AsyncIterator[tuple[TorNetwork, _Events]]:
+    """A started tor of its own on the private network, or one attached to."""
+    seen = _Events()
+    settings = TorSettings(home, control=control, extra_options=network.client_options())
+    tor = TorNetwork(_reactor(), settings, seen, LOCAL_TIMES, LOCAL_SERVICE_TIMES)
+    await tor.start()
+    try:
+        yield tor, seen
+    finally:
+        await tor.stop()
+
+
+def _ask(tor: TorNetwork, key: OnionKey, isolation: Isolation) -> Deferred[bytes]:
+    """Dial, ask, and close."""
+
+    async def run() -> bytes:
+        asker: Any = await tor.dial(key.address, PORT, isolation, Factory.forProtocol(_Asker))
+        answer: bytes = await asker.ask(b"anybody there?")
+        asker.transport.loseConnection()
+        await asker.ended
+        return answer
+
+    return Deferred.fromCoroutine(run())
+
+
+def _echo() -> Factory:
+    return Factory.forProtocol(_Echo)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_one_tor_publishes_another_dials(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """A service is published, found reachable, and answers a dial from another tor."""
+    key = OnionKey.generate()
+    async with (
+        _tor(private_tor, tmp_path / "a") as (a, seen),
+        _tor(private_tor, tmp_path / "b") as (
+            b,
+            _,
+        ),
+    ):
+        service = await a.publish(key, PORT, _echo())
+        await service.when_reachable()
+        assert service.state is ServiceState.REACHABLE
+        assert await _ask(b, key, Isolation("peer", "b")) == b"anybody there?"
+        assert events.ServicePublishing(key.address) in seen.seen
+        assert seen.seen[-1] == events.ServiceReachable(key.address)
+        with pytest.raises(errors.ServiceRefused):
+            await b.dial(key.address, 80, Isolation("peer", "b"), Factory.forProtocol(_Asker))
+        with pytest.raises(errors.ServiceNotFound):
+            await _ask(b, OnionKey.generate(), Isolation("peer", "b"))
+        await service.stop()
+        assert a.status().services == {}
+        (socket,) = (tmp_path / "a" / "services").parent.glob("services")
+        assert list(socket.iterdir()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_our_tor_opens_no_tcp_port(private_tor: PrivateTorNetwork, tmp_path: Path) -> None:
+    """The only listeners of our tor are unix sockets that nobody else may use."""
+    async with _tor(private_tor, tmp_path / "a") as (tor, _):
+        assert tor._running is not None
+        control = tor._running.control
+        listeners = (await control.get("info/names")).splitlines()
+        kinds = [name.split()[0] for name in listeners if name.startswith("net/listeners/")]
+        assert "net/listeners/socks" in kinds
+        for kind in kinds:
+            if kind != "net/listeners/*":
+                for listener in (await control.get(kind)).split():
+                    assert listener.startswith('"unix:')
+        for path in (tmp_path / "a").rglob("*"):
+            assert path.stat().st_mode & 0o077 == 0 or not path.is_socket()
+        assert (tmp_path / "a" / "tor").stat().st_mode & 0o777 == 0o700
+
+
+@pytest_twisted.ensureDeferred
+async def test_n7_two_identities_share_no_circuit(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """Tor sees distinct SOCKS credentials for two isolations, and gives them no common circuit."""
+    key = OnionKey.generate()
+    streams: dict[str, set[str]] = {}
+    logins: dict[str, str] = {}
+
+    def stream_changed(text: str) -> None:
+        number, status, circuit, *_rest = text.split()
+        if status == "SUCCEEDED" and circuit != "0":
+            login = next(word for word in text.split() if word.startswith("SOCKS_PASSWORD="))
+            user = next(word for word in text.split() if word.startswith("SOCKS_USERNAME="))
+            logins[number] = user + login
+            streams.setdefault(user + login, set()).add(circuit)
+
+    async with (
+        _tor(private_tor, tmp_path / "a") as (a, _),
+        _tor(private_tor, tmp_path / "b") as (
+            b,
+            _,
+        ),
+    ):
+        await (await a.publish(key, PORT, _echo())).when_reachable()
+        assert b._running is not None
+        await b._running.control.listen("STREAM", stream_changed)
+        one, other = Isolation("peer", "one"), Isolation("peer", "other")
+        for isolation in (one, other, one, other):
+            assert await _ask(b, key, isolation) == b"anybody there?"
+    assert len(logins) == 4
+    assert len(streams) == 2
+    first, second = streams.values()
+    assert first.isdisjoint(second)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_killed_tor_comes_back_with_its_services(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """After kill -9 of our tor: lost at once, dials fail, then back and reachable by itself."""
+    key = OnionKey.generate()
+    async with _tor(private_tor, tmp_path / "a") as (tor, seen):
+        service = await tor.publish(key, PORT, _echo())
+        await service.when_reachable()
+        lost = seen.next(events.TorLost)
+        lost.addTimeout(2, _reactor())
+        assert tor.pid is not None
+        os.kill(tor.pid, signal.SIGKILL)
+        await lost
+        assert not tor.status().running
+        assert service.state is ServiceState.LOST
+        with pytest.raises(errors.TorUnavailable):
+            await _ask(tor, key, Isolation.fresh("peer"))
+        await seen.next(events.TorBack)
+        await service.when_reachable()
+        assert await _ask(tor, key, Isolation.fresh("peer")) == b"anybody there?"
+        kinds = seen.kinds()[seen.kinds().index(events.TorLost) :]
+        order = [kind for kind in kinds if kind is not events.TorBootstrapping]
+        assert order[:5] == [
+            events.TorLost,
+            events.ServiceLost,
+            events.TorStarting,
+            events.TorBack,
+            events.ServicePublishing,
+        ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_service_that_tor_forgets_is_published_anew(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """When the service is gone from tor's list, it is lost, published and reachable again."""
+    key = OnionKey.generate()
+    async with _tor(private_tor, tmp_path / "a") as (tor, seen):
+        service = await tor.publish(key, PORT, _echo())
+        await service.when_reachable()
+        assert tor._running is not None
+        lost = seen.next(events.ServiceLost)
+        await tor._running.control.command(f"DEL_ONION {key.address.host.removesuffix('.onion')}")
+        assert await lost == events.ServiceLost(key.address, "tor has forgotten it")
+        await service.when_reachable()
+        assert await _ask(tor, key, Isolation.fresh("peer")) == b"anybody there?"
+
+
+@pytest_twisted.ensureDeferred
+async def test_attaches_to_a_running_tor_and_again_when_it_returns(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """A tor of somebody else's is used through its sockets, let go, and used again."""
+    key = OnionKey.generate()
+    async with _tor(private_tor, tmp_path / "theirs") as (theirs, _):
+        control = tmp_path / "theirs" / "tor" / "control.sock"
+        async with _tor(private_tor, tmp_path / "ours", control) as (ours, seen):
+            service = await ours.publish(key, PORT, _echo())
+            await service.when_reachable()
+            assert ours.status().attached
+            assert ours.pid is None
+            assert not (tmp_path / "ours" / "tor").exists()
+            lost = seen.next(events.TorLost)
+            assert theirs.pid is not None
+            os.kill(theirs.pid, signal.SIGKILL)
+            await lost
+            await seen.next(events.TorBack)
+            await service.when_reachable()
+            assert await _ask(ours, key, Isolation.fresh("peer")) == b"anybody there?"
+        assert theirs.pid is not None
+        assert theirs._running is not None
+        assert await theirs._running.control.get("onions/detached") == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_client_authorisation_admits_only_who_has_the_key(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """With the client key the service answers; without it, or with another, tor says why not."""
+    key, client = OnionKey.generate(), PrivateKey.generate()
+    options = ServiceOptions(clients=(bytes(client.public_key),))
+    async with (
+        _tor(private_tor, tmp_path / "a") as (a, _),
+        _tor(private_tor, tmp_path / "b") as (
+            b,
+            _,
+        ),
+    ):
+        await (await a.publish(key, PORT, _echo(), options)).when_reachable()
+        with pytest.raises(errors.ClientKeyMissing):
+            await _ask(b, key, Isolation.fresh("peer"))
+        await b.add_client_key(key.address, PrivateKey.generate())
+        with pytest.raises(errors.ClientKeyWrong):
+            await _ask(b, key, Isolation.fresh("peer"))
+        await b.add_client_key(key.address, client)
+        assert await _ask(b, key, Isolation.fresh("peer")) == b"anybody there?"
+
+
+@pytest_twisted.ensureDeferred
+async def test_twelve_services_are_published_at_once(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """More services than one batch, asked for together, are all uploaded and reachable."""
+    keys = [OnionKey.generate() for _ in range(12)]
+    async with _tor(private_tor, tmp_path / "a") as (tor, _):
+        services: list[Any] = await gatherResults([tor.publish(k, PORT, _echo()) for k in keys])
+        assert [service.address for service in services] == [k.address for k in keys]
+        await gatherResults([service.when_reachable() for service in services])
+        assert set(tor.status().services.values()) == {ServiceState.REACHABLE}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_home_with_a_long_path_works(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """A home too deep for unix sockets, and with a space, gets its sockets elsewhere."""
+    home = tmp_path / "my files" / ("d" * 120)
+    key = OnionKey.generate()
+    async with _tor(private_tor, home) as (tor, _):
+        service = await tor.publish(key, PORT, _echo())
+        await service.when_reachable()
+        assert await _ask(tor, key, Isolation.fresh("peer")) == b"anybody there?"
+
+
+@pytest.fixture
+def started(private_tor: PrivateTorNetwork, tmp_path: Path) -> Callable[[Path], TorNetwork]:
+    """A tor to be attached to at a control socket of the test's choice."""
+
+    def make(control: Path) -> TorNetwork:
+        return TorNetwork(_reactor(), TorSettings(tmp_path / "home", control=control))
+
+    return make
+
+
+@pytest_twisted.ensureDeferred
+async def test_attaching_explains_what_is_wrong(
+    private_tor: PrivateTorNetwork, tmp_path: Path, started: Callable[[Path], TorNetwork]
+) -> None:
+    """A missing socket, a tor without SOCKS on a unix socket and an unreadable cookie are named."""
+    with pytest.raises(errors.ControlSocketMissing, match="ControlSocket"):
+        await started(tmp_path / "nowhere").start()
+    async with _tor(private_tor, tmp_path / "theirs") as (theirs, _):
+        directory = tmp_path / "theirs" / "tor"
+        assert theirs._running is not None
+        await theirs._running.control.command("SETCONF SocksPort=0")
+        with pytest.raises(errors.SocksSocketMissing, match="SocksPort unix:"):
+            await started(directory / "control.sock").start()
+        cookie = (directory / "cookie").read_bytes()
+        (directory / "cookie").write_bytes(bytes(32))
+        with pytest.raises(errors.ControlAuthenticationFailed):
+            await started(directory / "control.sock").start()
+        (directory / "cookie").unlink()
+        with pytest.raises(errors.CookieUnreadable, match="cookie"):
+            await started(directory / "control.sock").start()
+        (directory / "cookie").write_bytes(cookie)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_tor_that_refuses_its_options_is_explained(tmp_path: Path) -> None:
+    """What tor has against its options is in the error, and nothing is left running."""
+    settings = TorSettings(tmp_path / "home", extra_options={"NoSuchOption": "1"})
+    tor = TorNetwork(_reactor(), settings)
+    with pytest.raises(errors.TorExited, match="NoSuchOption"):
+        await tor.start()
+    assert tor.pid is None
+    missing = TorSettings(tmp_path / "home", binary="no-such-tor")
+    with pytest.raises(errors.TorNotFound, match="no-such-tor"):
+        await TorNetwork(_reactor(), missing).start()
