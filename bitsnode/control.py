@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
+from twisted.internet.threads import deferToThread
 
 from bitsnode.api.app import BadArguments, Command, Report
 from bitsnode.codec.link import Link
@@ -14,7 +15,7 @@ from bitsnode.config import Settings
 from bitsnode.content.service import ContentService
 from bitsnode.dht.service import DhtService, DhtState
 from bitsnode.identity import NodeIdentity
-from bitsnode.store.store import ShareStore
+from bitsnode.store.store import Store
 from bitsnode.wire.card import Capability
 from onion.address import OnionAddress
 from onion.network import ServiceState
@@ -33,7 +34,7 @@ class Parts(Protocol):
 
     identity: NodeIdentity
     tor: TorNetwork
-    store: ShareStore
+    store: Store
     dht: DhtService
     content: ContentService
 
@@ -68,6 +69,8 @@ class NodeControl:
         parts = self._parts
         tor = parts.tor.status()
         address = parts.identity.onion_key.address
+        counters = parts.store.counters()
+        holdings = await deferToThread(parts.store.holdings)
         return {
             "state": self._state(),
             "network": self._settings.network.name,
@@ -80,8 +83,13 @@ class NodeControl:
             "tor_bootstrap": tor.percent,
             "dht": parts.dht.status().state.value,
             "contacts": parts.dht.status().contacts,
-            "storage": attrs.asdict(parts.store.holdings()),
-            "counters": attrs.asdict(parts.store.counters()),
+            "storage": {
+                "used": counters.used,
+                "cap": self._settings.storage,
+                "shares": len(holdings),
+                "fault": parts.store.fault,
+            },
+            "counters": attrs.asdict(counters),
         }
 
     def _state(self) -> str:

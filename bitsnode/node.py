@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -22,22 +23,14 @@ from bitsnode.home import HomeLock
 from bitsnode.identity import NodeIdentity
 from bitsnode.peer.client import PeerClient
 from bitsnode.peer.server import PeerServer
+from bitsnode.store.intake import Prices
+from bitsnode.store.quota import Limits
+from bitsnode.store.responder import REQUESTS as STORE_REQUESTS
 from bitsnode.store.responder import StoreResponder
-from bitsnode.store.store import ShareStore
+from bitsnode.store.store import Store
 from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Responder
-from bitsnode.wire.messages import (
-    Allocate,
-    AskTerms,
-    AttachRecords,
-    Commit,
-    FindNode,
-    FindValue,
-    PutData,
-    PutRecord,
-    ReadShare,
-    Request,
-)
+from bitsnode.wire.messages import FindNode, FindValue, PutRecord, Request
 from bitsnode.wire.record import SignedRecord
 from onion.address import OnionAddress
 from onion.dialer import LOCAL_TIMES, PUBLIC_TIMES
@@ -183,18 +176,22 @@ class Node:
     async def _keep_house(self, parts: "_Parts") -> None:
         """Sweep what expired, and put the records of kept shares into the DHT again."""
         now = self._reactor.seconds()
-        await self._in_thread(lambda: parts.store.sweep(now))
-        due = await self._in_thread(lambda: parts.store.records_due(now))
-        for record in due:
-            await self._put_again(parts, record, now)
+        store = parts.store
+        await self._in_thread(store.refresh_deny_list)
+        await self._in_thread(lambda: store.sweep(now))
+        await self._in_thread(store.flush)
+        for due in await self._in_thread(lambda: store.records_due(now)):
+            stored = await self._put_again(parts, due.data, now)
+            await self._in_thread(partial(store.mark_republished, due, now, stored=stored))
 
-    async def _put_again(self, parts: "_Parts", data: bytes, now: float) -> None:
+    async def _put_again(self, parts: "_Parts", data: bytes, now: float) -> bool:
         try:
             bits = self._settings.network.record_bits
             record = SignedRecord.parse(data, puzzle_bits=bits, now=now)
-            await parts.dht.put_record(record, parts.isolation)
+            return await parts.dht.put_record(record, parts.isolation) > 0
         except (BitsError, OnionError) as error:
             _log.info("a record was not put again: {error}", error=str(error))
+            return False
 
     def _every(self, seconds: float, work: "Callable[[_Parts], Awaitable[None]]") -> None:
         """Do work again and again, with jitter, so that nodes do not fall into step."""
@@ -232,7 +229,7 @@ class _Parts:
 
     identity: NodeIdentity
     tor: TorNetwork
-    store: ShareStore
+    store: Store
     client: PeerClient
     dht: DhtService
     content: ContentService
@@ -262,8 +259,9 @@ class _Parts:
 
         client = PeerClient(reactor, tor, network, card, isolation)
         dht = DhtService(reactor, client, network, card, home / "dht.sqlite", isolation)
-        store = ShareStore(home, settings.storage)
-        keeper = StoreResponder(store, network, identity.onion_key.public_key, reactor.seconds, run)
+        prices = Prices(identity.onion_key.public_key, network.share_bits, network.record_bits)
+        store = Store(home, prices, Limits.of(settings.storage), _tell_fault)
+        keeper = StoreResponder(store, reactor.seconds, run)
         server = PeerServer(reactor, network, shown, _responders(dht.responder, keeper))
         content = ContentService(home, network, client, dht, reactor, run)
         return cls(identity, tor, store, client, dht, content, server, isolation)
@@ -278,17 +276,13 @@ class _Parts:
 
 
 def _responders(dht: Responder, store: Responder) -> dict[type[Request], Responder]:
-    return {
-        FindNode: dht,
-        FindValue: dht,
-        PutRecord: dht,
-        AskTerms: store,
-        Allocate: store,
-        PutData: store,
-        Commit: store,
-        AttachRecords: store,
-        ReadShare: store,
-    }
+    table: dict[type[Request], Responder] = dict.fromkeys(STORE_REQUESTS, store)
+    table.update({FindNode: dht, FindValue: dht, PutRecord: dht})
+    return table
+
+
+def _tell_fault(sentence: str) -> None:
+    _log.error("{sentence}", sentence=sentence)
 
 
 def _tor(reactor: Any, settings: Settings, report: Callable[[NodeEvent], None]) -> TorNetwork:

@@ -25,6 +25,6 @@ def _show(status: dict[str, Any]) -> str:
         "tor": status["tor"],
         "nodes known": status["contacts"],
         "storage": f"{size(store['used'])} of {size(store['cap'])} in {store['shares']} shares",
-        "served": size(status["counters"]["bytes_served"]),
+        "served": size(status["counters"]["served_share"]),
     }
     return "\n".join(f"{name:<12} {value}" for name, value in rows.items())

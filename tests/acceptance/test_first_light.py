@@ -1,0 +1,185 @@
+"""Publish on one node and get on another, through real tors, with nothing but the commands."""
+
+import secrets
+import signal
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.cli_net import BITSNODE, CliLocalnet, CliNode, sha256, wait_for
+
+pytestmark = [pytest.mark.tor, pytest.mark.timeout(600)]
+
+MIB = 1 << 20
+
+
+def publish(node: CliNode, path: Path) -> dict:
+    """Publish a file and check what the command says of it."""
+    done = node.ok("publish", "--free", path)
+    assert done["sha256"] == sha256(path)
+    assert done["bytes"] == path.stat().st_size
+    assert node.onion not in done["holders"]
+    return done
+
+
+def served(nodes: list[CliNode]) -> int:
+    """Return how many bytes of shares the nodes have served."""
+    return sum(node.status()["counters"]["served_share"] for node in nodes)
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB - 1, 5 * MIB])
+def test_sums_are_equal(whole_net: CliLocalnet, tmp_path: Path, size: int) -> None:
+    """What comes out on another node is what went in, also at the edges of a chunk."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(secrets.token_bytes(size))
+    published = publish(whole_net.nodes[0], source)
+    got = whole_net.nodes[3].ok("get", published["link"], "-o", target)
+    assert got["sha256"] == sha256(source) == sha256(target)
+    assert got["bytes"] == size
+
+
+def archive(path: Path) -> Path:
+    """Make a real archive of at least 64 MiB: Python's own library, as often as it takes."""
+    library = Path(secrets.__file__).parent
+    with tarfile.open(path, "w") as tar:
+        turn = 0
+        while path.stat().st_size < 64 * MIB:
+            tar.add(library, f"copy{turn}", filter=lambda item: item if item.size < MIB else None)
+            turn += 1
+    return path
+
+
+def test_a_real_archive_and_a_range_of_it(whole_net: CliLocalnet, tmp_path: Path) -> None:
+    """64 MiB come back whole; a range from the middle costs only the chunks that it touches."""
+    source = archive(tmp_path / "archive.tar")
+    published = publish(whole_net.nodes[1], source)
+    target = tmp_path / "out.tar"
+    assert (
+        whole_net.nodes[5].ok("get", published["link"], "-o", target)["bytes"]
+        == target.stat().st_size
+    )
+    assert sha256(target) == sha256(source)
+
+    first, last = 30 * MIB - 1000, 31 * MIB + 999  # touches three chunks
+    before = served(whole_net.nodes)
+    part = tmp_path / "part"
+    whole_net.nodes[6].ok("get", published["link"], "-o", part, "--range", f"{first}-{last}")
+    read = served(whole_net.nodes) - before
+    with source.open("rb") as file:
+        file.seek(first)
+        assert part.read_bytes() == file.read(last - first + 1)
+    # three chunks; a block asked for twice because its holder was slow is within the last term
+    assert 3 * MIB <= read < 4 * MIB
+
+
+def test_killed_holders(whole_net: CliLocalnet, tmp_path: Path) -> None:
+    """30% fewer holders do no harm; fewer than k give one sentence, no plaintext, and come back."""
+    nodes = whole_net.nodes
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(secrets.token_bytes(3 * MIB + 5))
+    published = publish(nodes[0], source)
+    k = int(published["code"].split("/")[0])
+    holders = [node for node in nodes if node.onion in published["holders"]]
+    assert len(holders) == 7
+    with whole_net.newcomer("stranger") as stranger:
+        for node in holders[:2]:  # 30% of 7, and a newcomer joined through another one
+            node.kill()
+        stranger.ok("get", published["link"], "-o", target)
+        assert sha256(target) == sha256(source)
+        target.unlink()
+
+    with whole_net.newcomer("latecomer", "--storage", "0") as latecomer:
+        for node in holders[2 : 7 - (k - 1)]:
+            node.kill()
+        failed = latecomer.run("get", published["link"], "-o", target)
+        assert failed.status == 1
+        assert f"unavailable: {k - 1} of {k}" in failed.stderr
+        assert len(failed.stderr.strip().splitlines()) == 1
+        assert list(tmp_path.iterdir()) == [source]
+        whole_net.revive()
+        latecomer.ok("get", published["link"], "-o", target)
+        assert sha256(target) == sha256(source)
+
+
+def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: Path) -> None:
+    """After kill -9 half-way and a restart, no verified share is fetched a second time."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    size = 24 * MIB
+    source.write_bytes(secrets.token_bytes(size))
+    published = publish(whole_net.nodes[0], source)
+    before = served(whole_net.nodes)
+    with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
+        get = [*BITSNODE, "--home", str(fetcher.home), "get", published["link"], "-o", str(target)]
+        running = subprocess.Popen(
+            [*get, "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        wait_for(lambda: served(whole_net.nodes) - before > size // 3)
+        fetcher.kill()
+        assert b"The node stopped" in running.communicate()[1]
+    assert not target.exists()
+    half = served(whole_net.nodes) - before
+    assert half < size, "the fetch was over before it could be killed"
+    with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
+        fetcher.ok("get", published["link"], "-o", target)
+    assert sha256(target) == sha256(source)
+    # what was on its way when the fetcher died was served and never arrived
+    on_its_way = 8 * MIB
+    assert served(whole_net.nodes) - before <= size + on_its_way
+
+
+def test_a_node_whose_tor_is_killed_comes_back(whole_net: CliLocalnet, tmp_path: Path) -> None:
+    """The node says that tor is gone, starts it again, and is reachable without a restart."""
+    node = whole_net.nodes[2]
+    pid = node.status()["pid"]
+    tor = subprocess.run(
+        ["pgrep", "-P", str(pid), "-x", "tor"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(tor) == 1
+    subprocess.run(["kill", f"-{signal.SIGKILL.value}", tor[0]], check=True)
+    wait_for(lambda: node.status()["state"] != "reachable")
+    wait_for(lambda: node.status()["state"] == "reachable")
+    assert node.status()["pid"] == pid
+    source = tmp_path / "in"
+    source.write_bytes(secrets.token_bytes(MIB))
+    published = publish(node, source)
+    whole_net.nodes[4].ok("get", published["link"], "-o", tmp_path / "out")
+    assert sha256(tmp_path / "out") == sha256(source)
+
+
+def test_a_second_node_on_the_same_home(whole_net: CliLocalnet) -> None:
+    """The second one says who is there and changes nothing."""
+    node = whole_net.nodes[0]
+    second = subprocess.run(
+        [
+            *[*BITSNODE, "--home", str(node.home), "--tor", "--network", "local"],
+            *["--localnet", str(whole_net.directory)],
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 1
+    assert "A node is already running on" in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+    assert node.status()["state"] == "reachable"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["get", "http://example.org", "-o", "x"], "not a bits link"),
+        (["get", "bits:bafy#a", "-o", "x"], "content id is wrong"),
+        (["publish", "--free", "/no/such/file"], "/no/such/file"),
+        (["publish", "--free", "/"], "/"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    whole_net: CliLocalnet, arguments: list[str], words: str
+) -> None:
+    """What cannot be done is said in one sentence, with exit status 1."""
+    failed = whole_net.nodes[0].run(*arguments)
+    assert failed.status == 1
+    assert words in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1
+    assert "bug" not in failed.stderr
