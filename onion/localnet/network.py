@@ -278,7 +278,7 @@ async def _all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run all at once and wait for all; the first failure is raised and ends the others."""
     started = [defer.Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
     try:
-        await defer.gatherResults(started)
+        await defer.gatherResults(started, consumeErrors=True)
     except defer.FirstError as first:
         for deferred in started:
             deferred.cancel()
