@@ -149,10 +149,10 @@ class TorProcess(ProcessProtocol):
         return pid
 
     def last_words(self) -> str:
-        """The last warning it logged, or else the last line."""
-        warnings = [line for line in self._lines if "[warn]" in line or "[err]" in line]
-        lines = warnings or list(self._lines) or ["it said nothing"]
-        return lines[-1]
+        """The last warnings it logged, or else the last line."""
+        complaints = [line for line in self._lines if "[warn] " in line or "[err] " in line]
+        lines = complaints[-2:] or list(self._lines)[-1:] or ["it said nothing"]
+        return "; ".join(line.split("] ", 1)[-1] for line in lines)
 
     async def stop(self) -> None:
         """End it: SIGTERM, and SIGKILL after `STOP_TIMEOUT`."""

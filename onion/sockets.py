@@ -3,6 +3,7 @@
 Imports no Twisted, so that a command that only speaks to a running node may use it.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -15,6 +16,7 @@ from onion.errors import SocketDirectoryUnsafe, SocketPathTooLong
 # sun_path holds 108 bytes with its final NUL on Linux, 104 on macOS and the BSDs.
 PATH_LIMIT = 103  # bytes of a socket's path that every system takes
 NAME_LIMIT = 40  # bytes kept free below the directory, as for "services/<name>.sock"
+STAND_IN = "bits-"  # how the name of a stand-in for a home begins
 # Paths are handed to tor unquoted in places, so a home with spaces counts as too long.
 _PLAIN = re.compile(rb"[A-Za-z0-9._/+@=-]+\Z")
 
@@ -36,10 +38,20 @@ def socket_directory(home: Path) -> Path:
         return home
     name = hashlib.sha256(b"bits/socket-directory/v1" + os.fsencode(home)).hexdigest()[:12]
     for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
-        short = Path(parent or "/nonexistent") / f"bits-{os.geteuid()}-{name}"
+        short = Path(parent or "/nonexistent") / f"{STAND_IN}{os.geteuid()}-{name}"
         if short.parent.is_dir() and _fits(short):
             return private_directory(short)
     raise SocketPathTooLong(str(home))
+
+
+def clear_directory(path: Path) -> None:
+    """Remove a directory of sockets that are not used any more, and a stand-in left empty."""
+    for socket in path.glob("*.sock"):
+        socket.unlink(missing_ok=True)
+    stands_in = path.parent.name.startswith(STAND_IN)
+    for directory in (path, path.parent) if stands_in else (path,):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def private_directory(path: Path) -> Path:

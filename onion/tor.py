@@ -31,7 +31,12 @@ from onion.network import (
 )
 from onion.running import RunningTor, TorSettings
 from onion.service import PUBLIC_SERVICE_TIMES, ServiceTimes, TorService
-from onion.sockets import check_socket_path, private_directory, socket_directory
+from onion.sockets import (
+    check_socket_path,
+    clear_directory,
+    private_directory,
+    socket_directory,
+)
 
 PUBLISH_AT_ONCE = 10  # one tor publishes ten services at a time reliably; bursts of 40 fail
 FIRST_PAUSE = 0.25  # seconds before the first attempt to get tor back, doubled each time
@@ -123,6 +128,7 @@ class TorNetwork(Dialer, Publisher):
         except BaseException:
             for service in list(self._services):
                 service.give_up(Failure())
+            self._clear_sockets()
             raise
         self._come_up(TorReady(self._version or ""))
         self._supervision = Deferred.fromCoroutine(self._supervise())
@@ -141,6 +147,7 @@ class TorNetwork(Dialer, Publisher):
             for address in self._client_keys:
                 await remove_client_key(running.control, address)
             await running.stop()
+        self._clear_sockets()
 
     def dial(
         self,
@@ -199,6 +206,10 @@ class TorNetwork(Dialer, Publisher):
         if self._running is not None and self._is_ready:
             service.tor_is_up(self._running.control)
         return await service.uploaded
+
+    def _clear_sockets(self) -> None:
+        clear_directory(self._sockets / "services")
+        clear_directory(self._sockets / "tor")
 
     def _find_socks(self) -> IStreamClientEndpoint:
         if self._running is None:
