@@ -19,10 +19,16 @@ class Candidates:
     random one is dialled next.
 
     Args:
+        on_first: called when there is one to dial and was none.
         below: returns a random integer from 0 up to, but not, its argument.
     """
 
-    def __init__(self, below: Callable[[int], int] = secrets.randbelow) -> None:
+    def __init__(
+        self,
+        on_first: Callable[[], None] = lambda: None,
+        below: Callable[[int], int] = secrets.randbelow,
+    ) -> None:
+        self._on_first = on_first
         self._below = below
         self._cards: dict[bytes, SignedCard] = {}
         self._failed: OrderedDict[bytes, float] = OrderedDict()
@@ -38,6 +44,8 @@ class Candidates:
         if len(self._cards) >= MAX_CANDIDATES:
             self._take_random()
         self._cards[key] = card
+        if len(self._cards) == 1:
+            self._on_first()
 
     def take(self, count: int) -> list[SignedCard]:
         """Remove and return up to ``count`` cards."""

@@ -107,7 +107,7 @@ class DhtService:
         centre = secrets.token_bytes(DIGEST_SIZE)  # until we have a card, and a place
         self._table = RoutingTable(centre)
         self._records = RecordTable(centre)
-        self._candidates = Candidates()
+        self._candidates = Candidates(lambda: self._upkeep.tend_soon())
         self._questions = Questions(clock, peers, network)
         self._lookups = Lookups(
             clock,
@@ -123,7 +123,7 @@ class DhtService:
         )
         self._repeating = (
             Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
-            Repeating(clock, lambda: NOTICE_SECONDS, self._notice_card_again),
+            Repeating(clock, self._notice_wait, self._notice_card_again),
         )
         self.responder = DhtResponder(
             network, self._table, self._records, clock.seconds, self._lookups.hear_of
@@ -282,6 +282,9 @@ class DhtService:
                 self._records.put(signed, now)
         self._records.take_changes()
         self._saved.replace_records(self._records.everything())
+
+    def _notice_wait(self) -> float:
+        return NOTICE_SECONDS if self._own_card() is None else SAVE_SECONDS
 
     async def _notice_card_again(self) -> None:
         self._notice_card()

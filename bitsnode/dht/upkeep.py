@@ -27,7 +27,8 @@ from bitsnode.wire.exchange import Refused
 from onion.address import OnionAddress
 from onion.isolation import Isolation
 
-TEND_SECONDS: Final = 2.0  # between dials of ALPHA nodes, so that nobody makes us storm
+TEND_SECONDS: Final = 2.0  # between dials of ALPHA candidates, so that nobody makes us storm
+IDLE_SECONDS: Final = 10.0  # between checks of ALPHA contacts, while there are no candidates
 SOON: Final = 2.0  # seconds to the second walk home; doubled each time it brings nothing new
 REFRESH_SECONDS: Final = 3600.0  # between refreshes of the buckets (Kademlia, §2.3)
 RETRY_SECONDS: Final = 300.0  # most between attempts to reach the given addresses
@@ -81,10 +82,11 @@ class Upkeep:
         self._refresh_wait = 15 * SOON
         self._retry = Repeating(clock, lambda: self._retry_wait, self._dial_given)
         self._home = Repeating(clock, lambda: self._home_wait, self._walk_home)
+        self._tending = Repeating(clock, self._tend_wait, self._tend)
         self._all = (
             self._retry,
             self._home,
-            Repeating(clock, lambda: TEND_SECONDS, self._tend),
+            self._tending,
             Repeating(clock, lambda: self._refresh_wait, self._refresh_buckets),
         )
 
@@ -120,6 +122,13 @@ class Upkeep:
         """Walk towards ourselves soon, so that those near us get to know us."""
         self._home_wait = SOON
         self._home.again()
+
+    def tend_soon(self) -> None:
+        """Dial a candidate soon: there was none, and now there is one."""
+        self._tending.again()
+
+    def _tend_wait(self) -> float:
+        return TEND_SECONDS if len(self._candidates) else IDLE_SECONDS
 
     async def _dial_given(self) -> None:
         """Dial the given addresses that have not answered, ALPHA at a time."""
