@@ -83,10 +83,10 @@ class Bucket:
         self._level = max(self._level - units, -self._burst)
 
     def wait(self, now: float) -> float:
-        """Refill, and return the seconds until it is not empty: 0 when that is so now."""
+        """Refill, and return the seconds until it is not empty: 0 if that is so now, else >= 1."""
         self._level = min(self._burst, self._level + self._rate * max(0.0, now - self._at))
         self._at = now
-        return 0.0 if self._level > 0 else (1 - self._level) / self._rate
+        return 0.0 if self._level > 0 else max(1.0, -self._level / self._rate)
 
     @property
     def exhausted(self) -> bool:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bitsnode.config import LOCAL, PEER_PORT, Network
+from bitsnode.config import LOCAL, PEER_PORT
 from bitsnode.peer.budgets import Budgets, Times
 from bitsnode.peer.client import PeerClient
 from bitsnode.peer.server import PeerServer
@@ -35,13 +35,13 @@ NODE = Isolation("node", "own")
 ANONYMOUS = Isolation("fetch", "one")
 
 
-def signed_card(key: OnionKey, network: Network = LOCAL, **changes: Any) -> SignedCard:
+def signed_card(key: OnionKey, **changes: Any) -> SignedCard:
     """A card in order, of that key."""
-    nonce = solve_puzzle(key.public_key, network.card_bits, 0, 1 << 16)
+    nonce = solve_puzzle(key.public_key, LOCAL.card_bits, 0, 1 << 16)
     assert nonce is not None
     card = NodeCard(
         version=1,
-        network=network.name,
+        network=LOCAL.name,
         onion_key=key.public_key,
         signing_key=b"s" * 32,
         sealing_key=b"x" * 32,
@@ -115,6 +115,11 @@ class World:
         self.network.publisher().publish(key or self.key, PEER_PORT, server)
         self.network.flush()
         return server
+
+    @staticmethod
+    def signed_card(key: OnionKey, **changes: Any) -> SignedCard:
+        """See `signed_card`."""
+        return signed_card(key, **changes)
 
     def client(self, card: SignedCard | None = None, **options: Any) -> PeerClient:
         """A client with its own dialer."""
