@@ -1,0 +1,1 @@
+"""The flows of content: publish it to holders, fetch it from them."""
