@@ -72,8 +72,8 @@ def spare_file() -> Path:
     return user_cache_path("bits") / "localnet" / "authority-keys.json"
 
 
-def make_keys() -> AuthorityKeys:
-    """Make new authority keys; blocks for 1.3 to 1.8 s.
+def make_keys(*, in_background: bool = False) -> AuthorityKeys:
+    """Make new authority keys; blocks for 1.3 to 1.8 s, `in_background` at low priority.
 
     Raises:
         ProgramMissing: tor or tor-gencert is not installed.
@@ -89,11 +89,11 @@ def make_keys() -> AuthorityKeys:
         command = [gencert, "--create-identity-key", "-i", str(base / "identity"), "-s"]
         command += [str(keys / "authority_signing_key"), "-c", str(keys / _CERTIFICATE)]
         command += ["-m", str(CERTIFICATE_MONTHS), "--passphrase-fd", "0"]
-        _run(command, secrets.token_hex() + "\n")
+        _run(command, secrets.token_hex() + "\n", in_background)
         command = [tor, "--ignore-missing-torrc", "-f", os.devnull, "--hush", "--list-fingerprint"]
         command += ["--DataDirectory", str(base), "--Nickname", AUTHORITY, "--ORPort", "1"]
         command += ["--DirAuthority", f"{AUTHORITY} 127.0.0.1:1 {'F' * 40}"]
-        printed = _run(command, "")
+        printed = _run(command, "", in_background)
         identity = re.search(rf"^{AUTHORITY} ([0-9A-F ]+)$", printed, re.MULTILINE)
         if identity is None:
             raise KeysFailed("tor printed no fingerprint")
@@ -177,12 +177,12 @@ def _from_certificate(files: dict[str, bytes], pattern: str) -> str:
     return found[1]
 
 
-def _run(command: list[str], standard_input: str) -> str:
-    """Run `command` at low priority and return what it printed."""
-    nice = shutil.which("nice")
+def _run(command: list[str], standard_input: str, in_background: bool) -> str:
+    """Run `command` and return what it printed."""
+    nice = shutil.which("nice") if in_background else None
     try:
         done = subprocess.run(  # noqa: S603 - absolute paths of tor's own tools
-            [nice, "-n", "5", *command] if nice else command,
+            [nice, "-n", "10", *command] if nice else command,
             input=standard_input,
             capture_output=True,
             text=True,

@@ -239,7 +239,7 @@ class PrivateTorNetwork:
             return
 
         def make() -> None:
-            keys.keep_spare(path, keys.make_keys())
+            keys.keep_spare(path, keys.make_keys(in_background=True))
 
         made = self._in_thread(make)
         made.addErrback(lambda why: self._log.info("no spare keys: {why}", why=why.value))

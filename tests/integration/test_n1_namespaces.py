@@ -1,5 +1,6 @@
 """N1: the harness itself; a leak that it did not catch would prove nothing."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,8 @@ async def test_n1_an_onion_is_reached_from_a_namespace_with_nothing_up(
             reactor, tmp_path / "net", namespace=tor_namespace.name, profile="fast"
         )
         await network.start()
+        routes = ["ip", "-n", tor_namespace.name, "route", "show", "table", "local"]
+        assert subprocess.check_output(routes, text=True).count("quickack 1") == 2
         try:
             await deferToThread(
                 _reach, namespace, tmp_path, network.client_options(), tor_namespace.command

@@ -82,7 +82,7 @@ class ClientTor:
             assert self._process.poll() is None, f"tor exited, see {self.directory}/notice.log"
             assert time.monotonic() < deadline, "tor does not listen"
             pause.wait(0.02)
-            if self.control.exists():  # stem leaves a socket open when it cannot connect
+            if _listens(self.control):  # stem leaves a socket open when it cannot connect
                 self.controller = Controller.from_socket_file(str(self.control))
                 self.controller.authenticate()
         while "PROGRESS=100 " not in (phase := self.controller.get_info("status/bootstrap-phase")):
@@ -147,6 +147,11 @@ def _echo(listener: socket.socket) -> None:
             with stream:
                 while data := stream.recv(65_536):
                     stream.sendall(data)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _exactly(stream: socket.socket, count: int) -> bytes:
