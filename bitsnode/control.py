@@ -139,7 +139,7 @@ class NodeControl:
     async def publish(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Publish the file at ``path``."""
         path = _absolute(arguments, "path")
-        done = await self._parts.content.publish(path, lambda event: report(_event(event)))
+        done = await self._parts.content.publish(path, lambda event: report(event_line(event)))
         return {
             "content_id": str(done.content_id),
             "link": done.link.text,
@@ -165,7 +165,7 @@ class NodeControl:
             Link.parse(link),
             _absolute(arguments, "output"),
             None if wanted is None else (wanted[0], wanted[1]),
-            lambda event: report(_event(event)),
+            lambda event: report(event_line(event)),
         )
         return {
             "path": str(done.path),
@@ -183,11 +183,11 @@ def _absolute(arguments: Mapping[str, Any], name: str) -> Path:
     return Path(found)
 
 
-def _event(event: Any) -> dict[str, object]:
-    """Return a progress event for the wire: its class's name, its values, and its sentence."""
+def event_line(event: Any) -> dict[str, object]:
+    """Return a progress event for the wire: its class's name and its values."""
     values = {
         key: value if isinstance(value, int | float | str | bool) else str(value)
         for key, value in attrs.asdict(event, recurse=False).items()
     }
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
-    return {"event": name, **values, "text": str(event)}
+    return {"event": name, **values}

@@ -140,11 +140,12 @@ class Node:
     async def _serve(self, parts: "_Parts", bootstrap: list[OnionAddress]) -> None:
         """Take up the duties of a node: a card, a service, a place in the DHT."""
         parts.identity.renew(self._reactor.seconds())
-        service = await parts.tor.publish(parts.identity.onion_key, PEER_PORT, parts.server)
+        publishing = parts.tor.publish(parts.identity.onion_key, PEER_PORT, parts.server)
         if not parts.joined:
             self._join(parts, bootstrap)
         self._every(RENEW_CARD, self._renew_card)
         self._every(HOUSEKEEPING, self._keep_house)
+        service = await publishing
         await service.when_reachable()
         self._report(NodeReachable(service.address))
 

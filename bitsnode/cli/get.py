@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from bitsnode.cli.context import CommandLine, json_option
-from bitsnode.cli.remote import run_command, size
+from bitsnode.cli.progress import size
+from bitsnode.cli.remote import run_command
 
 
 class ByteRange(click.ParamType[tuple[int, int]]):

@@ -6,6 +6,7 @@ from typing import Any
 
 from bitsnode.cli.client import CommandFailed, call
 from bitsnode.cli.context import CommandLine
+from bitsnode.cli.progress import text_of
 from bitsnode.errors import BitsError
 
 
@@ -48,11 +49,11 @@ class ProgressLine:
         self._last = ""
 
     def event(self, event: dict[str, Any]) -> None:
-        """Show one event; those for people carry a ``text``."""
+        """Show one event."""
         if self._line.as_json:
             self._line.emit(event)
             return
-        text = str(event.get("text", ""))
+        text = text_of(event)
         if not text or text == self._last:
             return
         self._last = text
@@ -67,13 +68,3 @@ class ProgressLine:
         if self._live and self._last:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
-
-
-def size(count: int) -> str:
-    """Return a number of bytes for people, such as ``64.0 MiB``."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

@@ -58,7 +58,7 @@ class Foreground:
 
     def _show(self, event: NodeEvent) -> None:
         name, values, text = sentence(event)
-        self._line.emit({"event": name, **values, "text": text}, text)
+        self._line.emit({"event": name, **values, "text": text}, text or None)
         sys.stdout.flush()
 
 

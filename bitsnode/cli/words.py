@@ -49,8 +49,6 @@ def _text(event: NodeEvent) -> str:
             text = "tor          back"
         case events.ServicePublishing():
             text = "onion        publishing the descriptor"
-        case events.ServiceReachable():
-            text = "onion        reached through the network"
         case events.ServiceLost(reason=reason):
             text = f"onion        cannot be reached: {reason}; publishing it anew"
         case _:

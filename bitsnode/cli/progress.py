@@ -1,0 +1,55 @@
+"""The sentence that a person sees for each progress event of a command.
+
+Needs the event as it comes over the control socket only, so that no command imports the rooms.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+Event = dict[str, Any]
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people, such as ``64.0 MiB``."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def text_of(event: Event) -> str:
+    """Return the event's sentence, or "" for one that people need not see."""
+    if "text" in event:
+        return str(event["text"])
+    words = _WORDS.get(event.get("event", ""))
+    return words(event) if words else ""
+
+
+def _of(event: Event) -> str:
+    share = 100 * event["done"] // event["total"] if event["total"] else 100
+    return f"{size(event['done'])} of {size(event['total'])} ({share}%)"
+
+
+def _code(event: Event) -> str:
+    small = ", a small network: a smaller code than usual" if event["smaller_than_usual"] else ""
+    return f"{event['willing']} nodes are willing: any {event['k']} of {event['n']}{small}"
+
+
+_WORDS: Final[dict[str, Callable[[Event], str]]] = {
+    "finding_holders": lambda e: "looking for nodes that keep shares",
+    "code_chosen": _code,
+    "resuming": lambda e: "going on where an earlier attempt stopped",
+    "staging": lambda e: f"encrypting {_of(e)}",
+    "uploading": lambda e: f"uploading {_of(e)}, {e['stored']} of {e['shares']} shares kept",
+    "holder_failed": lambda e: f"a node failed: {e['reason']}",
+    "announcing": lambda e: "telling the network where the shares are",
+    "locating": lambda e: "looking up who holds the shares",
+    "manifest_verified": lambda e: (
+        f"manifest verified: {size(e['size'])}, any {e['k']} of {e['n']}"
+    ),
+    "fetching": lambda e: f"fetching {_of(e)} from {e['holders']} nodes",
+    "waiting": lambda e: f"{e['reason']} Trying again in {e['seconds']:.0f} s.",
+    "decoding": lambda e: f"decrypting {_of(e)}",
+}

@@ -1,0 +1,197 @@
+"""N1: a node and all its commands in namespaces without any network: nothing but Tor is used."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.threads import deferToThread
+
+from onion.localnet import PrivateTorNetwork, TorOptions
+from tests.acceptance.cli_net import BITSNODE, sha256
+from tests.integration.namespaces import (
+    Namespace,
+    assert_no_inet_socket,
+    node_namespace,
+    run_traced,
+    start_tor_namespace,
+    traced_command,
+    why_not,
+)
+from tests.integration.tor_client import ClientTor
+
+pytestmark = [pytest.mark.tor, pytest.mark.root, pytest.mark.timeout(600)]
+
+SIZE = 3 * (1 << 20) + 17
+NODES = 4
+
+# what a build that phones home would do, put before the program by the interpreter itself
+LEAK = "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()\n"
+
+
+@attrs.define
+class TracedNode:
+    """A node in a namespace of its own, all its system calls on sockets written to a trace."""
+
+    path: Path
+    tor: ClientTor
+    namespace: Namespace
+    env: dict[str, str]
+    onion: str = ""
+    process: "subprocess.Popen[str] | None" = None
+    commands: int = 0
+
+    @property
+    def home(self) -> Path:
+        """The node's directory."""
+        return self.path / "home"
+
+    def start(self, *bootstrap: str) -> None:
+        """Run it until it is reachable."""
+        self.tor.wait_ready()
+        command = [*BITSNODE, "--home", str(self.home), "--json", "--tor", "--network", "local"]
+        command += ["--tor-control", f"unix:{self.tor.control}"]
+        command += [word for onion in bootstrap for word in ("--bootstrap", onion)]
+        self.process = subprocess.Popen(
+            traced_command(self.namespace, command, self.path / "node.trace"),
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self.env,
+            start_new_session=True,
+        )
+        for line in self.process.stdout or []:
+            event = json.loads(line)
+            self.onion = event.get("peer_onion", self.onion)
+            if event["event"] == "reachable":
+                return
+        raise AssertionError("the node ended before it was reachable")
+
+    def command(self, *arguments: str) -> dict:
+        """Run a command in the node's namespace, traced; check it, and return its result."""
+        self.commands += 1
+        trace = self.path / f"command{self.commands}.trace"
+        command = [*BITSNODE, "--home", str(self.home), *arguments, "--json"]
+        done = run_traced(self.namespace, command, trace, env=self.env)
+        assert done.returncode == 0, done.stderr
+        assert_no_inet_socket(trace)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def stop(self) -> None:
+        """Stop it as an operator would, so that its trace is whole."""
+        assert self.process is not None
+        os.kill(self.command("status")["pid"], signal.SIGTERM)
+        self.process.communicate(timeout=60)
+
+
+@pytest.fixture
+def tor_namespace() -> Iterator[Namespace]:
+    """The namespace of all tors."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with start_tor_namespace() as made:
+        yield made
+
+
+async def _with_network(namespace: Namespace, path: Path, work: object) -> None:
+    from twisted.internet import reactor  # pytest-twisted's
+
+    network = PrivateTorNetwork(reactor, path / "net", namespace=namespace.name)
+    await network.start()
+    try:
+        await deferToThread(work, namespace, path, network.client_options())
+    finally:
+        await network.stop()
+
+
+def _nodes(
+    stack: ExitStack, inside: Namespace, path: Path, options: TorOptions, env: dict[str, str]
+) -> list[TracedNode]:
+    nodes = []
+    for number in range(NODES):
+        folder = path / f"node{number}"
+        folder.mkdir(mode=0o700)
+        tor = stack.enter_context(ClientTor(folder / "tor", options, command=inside.command))
+        nodes.append(TracedNode(folder, tor, stack.enter_context(node_namespace()), env))
+    nodes[0].start()
+    for node in nodes[1:]:
+        node.start(nodes[0].onion)
+    return nodes
+
+
+@pytest_twisted.ensureDeferred
+async def test_n1_every_command_works_and_no_inet_socket_is_ever_made(
+    tor_namespace: Namespace, tmp_path: Path
+) -> None:
+    """Publish, get and all other commands work where nothing but unix sockets leads outside."""
+    await _with_network(tor_namespace, tmp_path, _every_command)
+
+
+def _every_command(inside: Namespace, path: Path, options: TorOptions) -> None:
+    source, target = path / "in", path / "out"
+    source.write_bytes(secrets.token_bytes(SIZE))
+    with ExitStack() as stack:
+        nodes = _nodes(stack, inside, path, options, dict(os.environ))
+        published = nodes[0].command("publish", "--free", str(source))
+        assert len(published["holders"]) == NODES - 1
+        nodes[1].command("get", published["link"], "-o", str(target))
+        assert sha256(target) == sha256(source)
+        nodes[2].command("get", published["link"], "-o", str(target), "--range", "5-9")
+        assert target.read_bytes() == source.read_bytes()[5:10]
+        nodes[3].command("peers")
+        nodes[3].command("doctor")
+        for node in nodes:
+            node.stop()
+            assert_no_inet_socket(node.path / "node.trace")
+
+
+@pytest_twisted.ensureDeferred
+async def test_n1_control_a_build_that_opens_one_inet_socket_fails(
+    tor_namespace: Namespace, tmp_path: Path
+) -> None:
+    """The same node with one line that makes an AF_INET socket is caught by the same check."""
+    await _with_network(tor_namespace, tmp_path, _leaking_build)
+
+
+def _leaking_build(inside: Namespace, path: Path, options: TorOptions) -> None:
+    leak = path / "leak"
+    leak.mkdir()
+    (leak / "sitecustomize.py").write_text(LEAK)
+    folder = path / "node"
+    folder.mkdir(mode=0o700)
+    env = dict(os.environ) | {"PYTHONPATH": str(leak)}
+    with (
+        ClientTor(folder / "tor", options, command=inside.command) as tor,
+        node_namespace() as namespace,
+    ):
+        node = TracedNode(folder, tor, namespace, env)
+        node.start()
+        with pytest.raises(AssertionError, match="AF_INET"):
+            node.command("status")
+        pid = int((node.home / "node.lock").read_text())
+        os.kill(pid, signal.SIGTERM)
+        assert node.process is not None
+        node.process.communicate(timeout=60)
+        with pytest.raises(AssertionError, match="AF_INET"):
+            assert_no_inet_socket(folder / "node.trace")
+
+
+def test_n1_control_the_interpreter_takes_the_leak(tmp_path: Path) -> None:
+    """The control above means something only if the leak really runs."""
+    (tmp_path / "sitecustomize.py").write_text("print('leaking')\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "pass"],
+        env=dict(os.environ) | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "leaking\n"
