@@ -1,6 +1,7 @@
 """The way in: a place is allocated, filled in any order, checked, and then kept."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 
@@ -16,6 +17,9 @@ from bitsnode.store.uploads import UPLOAD_SIZE, Upload, Uploads
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.messages import Allocate, Allocated, Commit, FailureCode, PutData, Terms
 from bitsnode.wire.record import SignedRecord
+
+# What a manifest may have: 8 KiB of share roots for each 256 MiB, and little else.
+MANIFEST_ROOM: Final = 32 << 10  # bytes
 
 
 @attrs.frozen
@@ -56,7 +60,8 @@ class Intake:
         """Return what an unpaid share may have now."""
         free = self._shelf.files.free() - self._limits.spare
         room = min(self._shelf.account.room(paid=False), self._limits.bytes_each, free)
-        largest = max(0, room - HEADER_SIZE - OVERHEAD)
+        # its block layer and its manifest must fit too: a block has LEAST_BLOCK bytes or more
+        largest = max(0, room - HEADER_SIZE - OVERHEAD - MANIFEST_ROOM) * 127 // 128
         return Terms(self._prices.share_bits, largest, self._limits.longest)
 
     def allocate(
@@ -111,6 +116,9 @@ class Intake:
         self, header: Header, connection: int, until: int, now: float, *, paid: bool
     ) -> Upload:
         size = charge(header.geometry)
+        for old in self.uploads.same(header):
+            # its uploader lost us and begins again; nobody else knows the root beforehand
+            self._give_up(old)
         upload = self.uploads.open(header, connection, size, (until, paid), now)
         try:
             self._take(size, now, paid=paid)
@@ -221,12 +229,13 @@ class Intake:
 
     def drop_stalled(self, now: float) -> int:
         """End the uploads for which no data came for too long; return how many."""
-        dropped = 0
-        for upload in self.uploads.stalled(now):
-            with upload.lock:
-                if upload.closed:  # it is being checked right now
-                    continue
-                upload.closed = True
-            self.drop(upload)
-            dropped += 1
-        return dropped
+        return sum(self._give_up(upload) for upload in self.uploads.stalled(now))
+
+    def _give_up(self, upload: Upload) -> bool:
+        """End an upload unless it is being checked right now; say whether it ended."""
+        with upload.lock:
+            if upload.closed:
+                return False
+            upload.closed = True
+        self.drop(upload)
+        return True

@@ -150,3 +150,13 @@ class Uploads:
         with self._lock:
             oldest = now - self._limits.stall
             return [upload for upload in self._open.values() if upload.touched <= oldest]
+
+    def same(self, header: Header) -> list[Upload]:
+        """Return the open uploads of the very same share."""
+        with self._lock:
+            return [
+                upload
+                for upload in self._open.values()
+                if upload.header.key == header.key
+                and upload.header.whitened_root == header.whitened_root
+            ]

@@ -9,8 +9,9 @@ import pytest
 from bitsnode.codec import keys
 from bitsnode.ids import ContentId
 from bitsnode.store.errors import BadDenyList
+from bitsnode.store.quota import Limits
 from bitsnode.store.records import REPUBLISH
-from bitsnode.store.shares import ShareKey
+from bitsnode.store.shares import LEAST_BLOCK, ShareKey
 from bitsnode.store.testing import DAY, NOW, SampleShare, sample_record
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.messages import (
@@ -183,18 +184,45 @@ def test_other_bytes_under_a_key_in_use_are_refused(store):
     share.check(store)
 
 
-def test_two_uploads_of_one_share_end_with_one(store):
-    """Who commits second is told Done as well; nothing is counted twice."""
+def test_an_uploader_that_begins_again_takes_one_place(store):
+    """A lost connection costs no second place: the new one replaces the old one."""
     share = SampleShare.make()
-    places = [store.allocate(share.request, who, NOW) for who in (1, 2)]
-    for place in places:
-        for piece in share.pieces(place.upload):
-            store.put(piece, NOW)
-    for place in places:
-        store.commit(Commit(place.upload, ()), NOW)
+    old = store.allocate(share.request, 1, NOW)
+    new = store.allocate(share.request, 2, NOW)
+    assert store.counters().uploads == 1
+    with expect(FailureCode.NOT_FOUND):
+        store.put(PutData(old.upload, Part.SHARE, 0, b"x"), NOW)
+    for piece in share.pieces(new.upload):
+        store.put(piece, NOW)
+    store.commit(Commit(new.upload, ()), NOW)
     share.check(store)
-    (holding,) = store.holdings()
-    assert store.counters().used == holding.charge
+    assert store.counters().used == store.holdings()[0].charge
+
+
+def test_two_shares_for_one_key_end_with_the_first_committed(store):
+    """Two askers fill other bytes for one key at once: who commits second is refused."""
+    first = SampleShare.make()
+    second = SampleShare.make(key=first.key)
+    places = [(one, store.allocate(one.request, 1, NOW)) for one in (first, second)]
+    for one, place in places:
+        for piece in one.pieces(place.upload):
+            store.put(piece, NOW)
+    store.commit(Commit(places[0][1].upload, ()), NOW)
+    with expect(FailureCode.REFUSED):
+        store.commit(Commit(places[1][1].upload, ()), NOW)
+    first.check(store)
+    assert store.counters().used == store.holdings()[0].charge
+
+
+def test_the_largest_share_of_the_terms_fits(open_store):
+    """A share of just the size that the terms name is taken."""
+    store = open_store(Limits(total=4_000_000, unpaid=2_000_000, spare=0))
+    largest = store.terms().largest
+    assert largest > 1_900_000
+    blocks = -(-largest // LEAST_BLOCK)
+    last = largest - (blocks - 1) * LEAST_BLOCK
+    SampleShare.make(blocks, LEAST_BLOCK, last=last).upload(store)
+    assert store.terms().largest < LEAST_BLOCK
 
 
 def test_leases_are_bounded_and_expire(store, tmp_path):
@@ -300,7 +328,8 @@ def test_a_denied_share_is_refused_and_removed_without_a_restart(store, tmp_path
         SampleShare.make(key=ShareKey(share.key.storage_index, 4)).request, 1, NOW
     )
     (tmp_path / "deny.txt").write_text(f"# by order\n{content}  # a comment\n")
-    assert store.reload_deny_list() == 1
+    assert store.refresh_deny_list() == 1
+    assert store.refresh_deny_list() == 0
     for refused_call in (
         lambda: share.read(store),
         lambda: store.allocate(share.request, 1, NOW),
