@@ -10,6 +10,7 @@ from typing import Any
 
 from stem.version import Version
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from txtorcon import TorProtocolError
@@ -183,7 +184,7 @@ def _explained(error: BaseException) -> BaseException:
     """The failure of txtorcon's set-up as one of ours; it tells most of them by text alone."""
     if isinstance(error, TorProtocolError):
         return errors.ControlAuthenticationFailed(str(error.text).strip())
-    if isinstance(error, TorDisconnectError | TimeoutError):
+    if isinstance(error, TorDisconnectError | DeferredTimeout):
         return errors.ControlSocketRefused("it does not answer")
     text = str(error)
     if type(error) is not RuntimeError:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -133,7 +134,7 @@ class TorProcess(ProcessProtocol):
         process.ready.addTimeout(START_TIMEOUT, reactor)
         try:
             await process.ready
-        except TimeoutError as error:
+        except DeferredTimeout as error:
             await process.stop()
             raise TorStartTimedOut(process.last_words()) from error
         except BaseException:

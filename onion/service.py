@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
@@ -18,9 +19,10 @@ from onion.add_onion import ServiceKeys, add_onion, del_onion, is_current
 from onion.address import OnionAddress
 from onion.control import TorControl
 from onion.errors import DialError, PublishFailed, TorUnavailable
-from onion.events import OnEvent, ServiceLost, ServicePublishing, ServiceReachable
+from onion.events import OnEvent, OnionEvent, ServiceLost, ServicePublishing, ServiceReachable
 from onion.isolation import Isolation
 from onion.network import Dialer, OnionService, ServiceState
+from onion.turn import NextTurn
 
 PROBE_PURPOSE = "probe"
 FIRST_PAUSE = 0.25  # seconds between probes of a new descriptor, doubled each time
@@ -65,6 +67,7 @@ class TorService(OnionService):
         clock: Any,
         slots: DeferredSemaphore,
         times: ServiceTimes,
+        next_turn: NextTurn,
         on_event: OnEvent,
         on_stop: Withdraw,
     ) -> None:
@@ -74,12 +77,14 @@ class TorService(OnionService):
         self._clock = clock
         self._slots = slots
         self._times = times
-        self._on_event = on_event
+        self._next_turn = next_turn
+        self._listener = on_event
         self._on_stop = on_stop
         self._state = ServiceState.PUBLISHING
         self._control: TorControl | None = None
         self._round: Deferred[None] | None = None
         self._waiting: list[Deferred[None]] = []
+        self._was_uploaded = False
         self.uploaded: Deferred[OnionService] = Deferred(lambda _cancelled: self._abandon())
 
     @property
@@ -146,7 +151,8 @@ class TorService(OnionService):
     def _round_failed(self, failure: Failure) -> None:
         if failure.check(CancelledError, TorUnavailable) is not None:
             return  # stopped, or tor went away: `tor_is_gone` comes or has come
-        if self.uploaded.called:
+        self._round = None
+        if self._was_uploaded:
             self._log.failure("looking after a service failed", failure)
         else:
             self.give_up(failure)
@@ -155,17 +161,18 @@ class TorService(OnionService):
         pause = FIRST_PAUSE
         while True:
             self._state = ServiceState.PUBLISHING
-            self._on_event(ServicePublishing(self.address))
+            self._tell(ServicePublishing(self.address))
             try:
                 reason = await self._publish(control)
-                if not self.uploaded.called:
-                    self.uploaded.callback(self)
+                if reason is None:
+                    self._was_uploaded = True
+                    self._next_turn.call(self._fire_uploaded)
                 if reason is None and await self._appears():
                     pause = FIRST_PAUSE
                     self._reach()
                     reason = await self._watch(control)
             except TorProtocolError as error:
-                if not self.uploaded.called:
+                if not self._was_uploaded:
                     raise PublishFailed(str(error.text).strip()) from error
                 reason = str(error.text).strip()
             self._lose(reason or "nobody can find its descriptor")
@@ -181,7 +188,7 @@ class TorService(OnionService):
             try:
                 await add_onion(control, self._keys)
                 await uploaded
-            except TimeoutError:
+            except DeferredTimeout:
                 return "no descriptor could be uploaded"
             finally:
                 if not uploaded.called:
@@ -237,15 +244,25 @@ class TorService(OnionService):
 
     def _reach(self) -> None:
         self._state = ServiceState.REACHABLE
-        self._on_event(ServiceReachable(self.address))
+        self._tell(ServiceReachable(self.address))
+        self._next_turn.call(self._fire_reachable)
+
+    def _fire_uploaded(self) -> None:
+        if not self.uploaded.called:
+            self.uploaded.callback(self)
+
+    def _fire_reachable(self) -> None:
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done.callback(None)
 
+    def _tell(self, event: OnionEvent) -> None:
+        self._next_turn.call(self._listener, event)
+
     def _lose(self, reason: str) -> None:
         if self._state in (ServiceState.REACHABLE, ServiceState.PUBLISHING):
             self._state = ServiceState.LOST
-            self._on_event(ServiceLost(self.address, reason))
+            self._tell(ServiceLost(self.address, reason))
 
 
 async def _fired(result: Any) -> None:

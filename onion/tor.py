@@ -37,6 +37,7 @@ from onion.sockets import (
     private_directory,
     socket_directory,
 )
+from onion.turn import NextTurn
 
 PUBLISH_AT_ONCE = 10  # one tor publishes ten services at a time reliably; bursts of 40 fail
 FIRST_PAUSE = 0.25  # seconds before the first attempt to get tor back, doubled each time
@@ -81,7 +82,8 @@ class TorNetwork(Dialer, Publisher):
     ) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._tell = on_event
+        self._next_turn = NextTurn(reactor)
+        self._listener = on_event
         self._service_times = service_times
         self._sockets = socket_directory(settings.home)
         self._dialer = SocksDialer(reactor, self._find_socks, dial_times)
@@ -199,7 +201,8 @@ class TorNetwork(Dialer, Publisher):
             self._reactor,
             self._slots,
             self._service_times,
-            self._on_event,
+            self._next_turn,
+            self._listener,
             self._services.remove,
         )
         self._services.append(service)
@@ -289,4 +292,4 @@ class TorNetwork(Dialer, Publisher):
         percent = getattr(event, "percent", None)
         if percent is not None:
             self._bootstrap = (percent, getattr(event, "summary", ""))
-        self._tell(event)
+        self._next_turn.call(self._listener, event)
