@@ -50,6 +50,37 @@ class Placed:
     whitened_root: bytes
 
 
+@attrs.frozen
+class Placement:
+    """All holders of a content, as somebody who knows its content id lists them.
+
+    Attributes:
+        placed: at most 256 lines, each with another index.
+        payload: the bytes that were signed.
+        signature: 64 bytes if it is one.
+    """
+
+    placed: tuple[Placed, ...]
+    payload: bytes = attrs.field(repr=False)
+    signature: bytes = attrs.field(repr=False)
+
+    def verify(self, digest: bytes, publisher: bytes) -> None:
+        """Check that the content's publisher made this list for this content.
+
+        Args:
+            digest: of the content id.
+            publisher: Ed25519 public key of the manifest, 32 bytes.
+
+        Raises:
+            BadPlacement: it did not.
+        """
+        try:
+            key = nacl.signing.VerifyKey(publisher)
+            key.verify(Context.PLACEMENT + digest + self.payload, self.signature)
+        except (nacl.exceptions.CryptoError, ValueError) as error:
+            raise BadPlacement("The placement is not signed by its publisher.") from error
+
+
 def provider_slot(digest: bytes, onion_key: bytes) -> bytes:
     """Return the 16-byte slot of a holder's provider record."""
     return sha256(Context.PROVIDER_SLOT, digest, onion_key)[:SLOT_SIZE]
@@ -80,37 +111,30 @@ def seal_placement(digest: bytes, placed: tuple[Placed, ...], publisher_seed: by
     return seal(record_seal_key(digest), cbor.encode([payload, signed.signature]))
 
 
-def unseal_placement(digest: bytes, value: bytes, publisher: bytes) -> tuple[Placed, ...]:
-    """Read the value of a placement record.
+def open_placement(digest: bytes, value: bytes) -> Placement:
+    """Read the value of a placement record; only `Placement.verify` makes it more than a hint.
 
     Args:
         digest: of the content id.
         value: from outside.
-        publisher: Ed25519 public key of the manifest, 32 bytes.
 
     Raises:
-        BadPlacement: it does not open, is malformed, names a share twice, or the publisher did
-            not sign it for this content.
+        BadPlacement: it does not open, is malformed, or names a share twice.
     """
     outer = _open(digest, value)
     if type(outer) is not list or [type(part) for part in outer] != [bytes, bytes]:
         raise BadPlacement
     payload, signature = outer
     try:
-        key = nacl.signing.VerifyKey(publisher)
-        key.verify(Context.PLACEMENT + digest + payload, signature)
-    except (nacl.exceptions.CryptoError, ValueError) as error:
-        raise BadPlacement("The placement is not signed by the publisher.") from error
-    try:
         lines = cbor.decode(payload, MAX_VALUE)
     except RemoteProtocolError as error:
         raise BadPlacement from error
-    if type(lines) is not list or not len(lines) <= MAX_SHARES:
+    if type(lines) is not list or len(lines) > MAX_SHARES:
         raise BadPlacement
     placed = tuple(_line(line) for line in lines)
     if len({line.index for line in placed}) != len(placed):
         raise BadPlacement
-    return placed
+    return Placement(placed, payload, signature)
 
 
 def _open(digest: bytes, value: bytes) -> object:

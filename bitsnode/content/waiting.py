@@ -17,7 +17,10 @@ def pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
 
 
 class Alarm:
-    """Wakes the one who waits when somebody rings, or when its time is up."""
+    """Wakes the one who waits when somebody rings, or when its time is up.
+
+    Who rings is never interrupted by who wakes: that happens in the clock's next turn.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -26,25 +29,26 @@ class Alarm:
 
     def ring(self) -> None:
         """Wake whoever waits; if nobody does, the next wait ends at once."""
-        self._rung = True
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.callback(None)
+        if not self._rung:
+            self._rung = True
+            self._clock.callLater(0, self._wake)
 
     async def wait(self, seconds: float) -> None:
         """Return when it rings, after ``seconds`` at the latest."""
-        if not self._rung:
-            waiting = self._waiting = Deferred(self._forget)
-            timer = self._clock.callLater(seconds, self.ring)
-            try:
-                await waiting
-            finally:
-                if timer.active():
-                    timer.cancel()
-        self._rung = False
+        waiting = self._waiting = Deferred()
+        timer = self._clock.callLater(seconds, self._wake)
+        try:
+            await waiting
+        finally:
+            self._waiting = None
+            self._rung = False
+            if timer.active():
+                timer.cancel()
 
-    def _forget(self, _waiting: Deferred[None]) -> None:
-        self._waiting = None
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
 
 
 class Tasks:

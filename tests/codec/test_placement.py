@@ -8,10 +8,10 @@ from bitsnode.codec.keys import record_seal_key
 from bitsnode.codec.placement import (
     Placed,
     Provider,
+    open_placement,
     provider_slot,
     seal_placement,
     seal_provider,
-    unseal_placement,
     unseal_provider,
 )
 from bitsnode.codec.sealing import seal
@@ -30,7 +30,9 @@ def test_a_placement_of_256_holders_fits_a_record_and_comes_back() -> None:
     """The largest placement is within a record's limit."""
     value = seal_placement(DIGEST, LINES, SEED)
     assert len(value) <= MAX_VALUE
-    assert unseal_placement(DIGEST, value, PUBLISHER) == LINES
+    placement = open_placement(DIGEST, value)
+    placement.verify(DIGEST, PUBLISHER)
+    assert placement.placed == LINES
 
 
 def test_a_provider_comes_back() -> None:
@@ -45,8 +47,8 @@ def test_a_provider_comes_back() -> None:
 def test_a_reader_cannot_forge_a_placement() -> None:
     """Who knows the content id can seal a value, but not sign it as the publisher."""
     forged = seal_placement(DIGEST, LINES[:2], b"q" * 32)
-    with pytest.raises(BadPlacement, match="not signed by the publisher"):
-        unseal_placement(DIGEST, forged, PUBLISHER)
+    with pytest.raises(BadPlacement, match="not signed by its publisher"):
+        open_placement(DIGEST, forged).verify(DIGEST, PUBLISHER)
 
 
 def test_a_placement_of_another_content_is_refused() -> None:
@@ -54,8 +56,8 @@ def test_a_placement_of_another_content_is_refused() -> None:
     payload = cbor.encode([])
     signature = KEY.sign(Context.PLACEMENT + b"e" * 32 + payload).signature
     value = seal(record_seal_key(DIGEST), cbor.encode([payload, signature]))
-    with pytest.raises(BadPlacement, match="not signed by the publisher"):
-        unseal_placement(DIGEST, value, PUBLISHER)
+    with pytest.raises(BadPlacement, match="not signed by its publisher"):
+        open_placement(DIGEST, value).verify(DIGEST, PUBLISHER)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_malformed_placements_are_refused(lines: object) -> None:
     signature = KEY.sign(Context.PLACEMENT + DIGEST + payload).signature
     value = seal(record_seal_key(DIGEST), cbor.encode([payload, signature]))
     with pytest.raises(BadPlacement):
-        unseal_placement(DIGEST, value, PUBLISHER)
+        open_placement(DIGEST, value)
 
 
 @pytest.mark.parametrize("found", [None, [], [b"h" * 32], [b"h", 1], [b"h" * 32, 256], [1, 1]])
