@@ -19,7 +19,7 @@ from onion.localnet.daemon import RelayDaemon
 from onion.localnet.errors import BootTimedOut, LocalnetError, NamespaceFailed, RelayExited
 from onion.localnet.progress import LocalnetProgress, OnProgress, Stage, Tell
 
-BOOT_TIMEOUT = 90.0  # seconds; a boot takes 7 to 11 on two cores
+BOOT_TIMEOUT = 90.0  # seconds; a boot takes 5 to 10 on two cores
 LOCK_INTERVAL = 0.05  # seconds between two tries for the directory
 RELAYS = 4  # with the authority five: the fewest with which onion circuits always find a path
 FIRST_NAMESPACE_PORT = 20_000  # a namespace made for the network has all its ports free

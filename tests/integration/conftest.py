@@ -15,7 +15,7 @@ from onion.localnet.errors import ProgramMissing
 def private_tor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateTorNetwork]:
     """A running private Tor network: `client_options()` and `directory` are what a node needs.
 
-    It boots once, in 7 to 11 s. Tests that use it carry the mark `tor`.
+    It boots once, in 5 to 10 s. Tests that use it carry the mark `tor`.
     """
     from twisted.internet import reactor  # pytest-twisted's
 
