@@ -1,7 +1,10 @@
 """Our tor, or one that we attach to, on a real private network."""
 
 import os
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +26,7 @@ from onion.localnet import PrivateTorNetwork
 from onion.network import ServiceOptions, ServiceState
 from onion.running import TorSettings
 from onion.service import LOCAL_SERVICE_TIMES
-from onion.sockets import socket_directory
+from onion.sockets import clear_directory, socket_directory
 from onion.tor import TorNetwork
 
 pytestmark = pytest.mark.tor
@@ -352,6 +355,43 @@ async def test_attaching_explains_what_is_wrong(
         with pytest.raises(errors.CookieUnreadable, match="cookie"):
             await started(control).start()
         (directory / "cookie").write_bytes(cookie)
+
+
+_NODE = """
+import sys
+from pathlib import Path
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from onion.running import TorSettings
+from onion.tor import TorNetwork
+
+async def start():
+    tor = TorNetwork(reactor, TorSettings(Path(sys.argv[1]), extra_options={"DisableNetwork": "1"}))
+    started = Deferred.fromCoroutine(tor.start())
+    while tor.pid is None:
+        waiting = Deferred()
+        reactor.callLater(0.05, waiting.callback, None)
+        await waiting
+    print(tor.pid, flush=True)
+    await started
+
+Deferred.fromCoroutine(start())
+reactor.run()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux to wait for a process")
+def test_our_tor_dies_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
+    """After kill -9 of the node its tor ends within seconds, too."""
+    command = [sys.executable, "-c", _NODE, str(tmp_path / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as node:
+        assert node.stdout is not None
+        tor = os.pidfd_open(int(node.stdout.readline()))
+        node.kill()
+        ended, _, _ = select.select([tor], [], [], 5)
+    os.close(tor)
+    clear_directory(_sockets(tmp_path / "home"))
+    assert ended
 
 
 @pytest_twisted.ensureDeferred
