@@ -119,10 +119,6 @@ class TorStartTimedOut(TorError):
     """Tor did not start in time."""
 
 
-class BootstrapTimedOut(TorError):
-    """Tor made no progress in joining its network for a long time."""
-
-
 class ControlSocketMissing(TorError):
     """There is no tor control socket at this path; add "ControlSocket PATH" to its torrc."""
 
