@@ -76,6 +76,8 @@ class Store:
         report: is given one sentence for each new fault of the disk.
         disk: the door to the disk.
 
+    What peers ask for raises `Refused` when it is not done, whatever the cause.
+
     Raises:
         StoreError: the store cannot be opened: `StoreUnusable`, `StoreTooNew`, `IndexDamaged` or
             `BadDenyList`.
@@ -99,14 +101,14 @@ class Store:
             files = ShareFiles(directory, disk or Disk())
             files.prepare()
             index = Index(directory / "index.db")
+            self._shelf = Shelf(files, index, limits)
+            self._tally = Tally(index.counters())
         except (OSError, sqlite3.Error) as error:
             raise StoreUnusable(
                 f"The share store in {directory} cannot be opened ({error}): check the"
                 " permissions and the space of its disk."
             ) from error
-        self._shelf = Shelf(files, index, limits)
         self._intake = Intake(self._shelf, limits, prices, self._is_denied)
-        self._tally = Tally(index.counters())
         self._lock = threading.Lock()
         self._collect()
         self._forget_denied()
@@ -121,8 +123,6 @@ class Store:
         self.flush()
         with self._faults.noting():
             self._shelf.close()
-
-    # What peers ask for: each raises `Refused`.
 
     def terms(self) -> Terms:
         """Return what an unpaid share may have now."""
@@ -173,8 +173,6 @@ class Store:
             data = self._shelf.read(key, request.part, request.offset, request.length)
         self._tally.served(key, request.part, len(data.data), now)
         return data
-
-    # What the node asks for.
 
     def counters(self) -> Counters:
         """Return the live counters; waits for nothing."""

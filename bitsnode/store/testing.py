@@ -137,11 +137,15 @@ class FailingDisk(Disk):
     Attributes:
         before: called with each call's name before it is made; what it raises is raised.
         calls: the names of the calls made, in order.
+        opened: the descriptors that were given out.
+        closed: those of them that were closed.
     """
 
     def __init__(self) -> None:
         self.before: Callable[[str], None] = lambda name: None
         self.calls: list[str] = []
+        self.opened: list[int] = []
+        self.closed: list[int] = []
 
     def fail(self, name: str, error: int) -> None:
         """Let every call of that name fail with an errno until `heal`."""
@@ -163,12 +167,21 @@ class FailingDisk(Disk):
     def create(self, path: Path) -> int:
         """See `Disk.create`."""
         self._call("create")
-        return super().create(path)
+        descriptor = super().create(path)
+        self.opened.append(descriptor)
+        return descriptor
 
     def open(self, path: Path) -> int:
         """See `Disk.open`."""
         self._call("open")
-        return super().open(path)
+        descriptor = super().open(path)
+        self.opened.append(descriptor)
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        """See `Disk.close`."""
+        super().close(descriptor)
+        self.closed.append(descriptor)
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         """See `Disk.read`."""
