@@ -58,6 +58,7 @@ class Walk:
         self._k = k
         self._alpha = alpha
         self._cards: dict[bytes, SignedCard] = {}
+        self._distances: dict[bytes, int] = {}
         self._states: dict[bytes, _State] = {}
         self._order: list[bytes] = []  # keys of all but the failed ones, the nearest first
         self._questions = 0
@@ -136,10 +137,11 @@ class Walk:
             key = card.card.onion_key
             if key != self._own_key and key not in self._cards:
                 self._cards[key] = card
+                self._distances[key] = distance(card.card.node_id, self._target)
                 self._states[key] = _State.WAITING
                 self._order.append(key)
-        self._order.sort(key=lambda key: distance(self._cards[key].card.node_id, self._target))
+        self._order.sort(key=self._distances.__getitem__)
         waiting = [key for key in self._order if self._states[key] is _State.WAITING]
         for key in waiting[MAX_WAITING:]:
             self._order.remove(key)
-            del self._cards[key], self._states[key]
+            del self._cards[key], self._distances[key], self._states[key]

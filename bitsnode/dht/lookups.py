@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.dht.candidates import Candidates
 from bitsnode.dht.lookup import Walk
-from bitsnode.dht.questions import Answer, Questions
+from bitsnode.dht.questions import Answer, Questions, tells_of_node
 from bitsnode.dht.routing import RoutingTable
 from bitsnode.dht.walker import Walker
 from bitsnode.errors import BitsError
@@ -120,8 +120,8 @@ class Lookups:
             return await asked
         except Refused:
             raise  # it is there
-        except BitsError:
-            if isolation == self._node_isolation:
+        except BitsError as error:
+            if isolation == self._node_isolation and tells_of_node(error):
                 now = self._clock.seconds()
                 self._table.failed(card.card.onion_key, now)
                 self._candidates.failed(card.card.onion_key, now)

@@ -15,9 +15,10 @@ from bitsnode.wire.card import SignedCard
 from bitsnode.wire.messages import Contacts, FindNode, FindValue, PutRecord, Records, Request
 from bitsnode.wire.record import SignedRecord
 from onion.address import OnionAddress
+from onion.errors import TorUnavailable
 from onion.isolation import Isolation
 
-ANSWER_SECONDS: Final = 10.0  # for a reply, beyond the time that connecting may take
+ANSWER_SECONDS: Final = 10.0  # from asking to the reply; connecting has its own time
 
 T = TypeVar("T")
 
@@ -47,6 +48,11 @@ class NoAnswer(BitsError):
 
 class WrongPosition(RemoteProtocolError):
     """The other node shows another place in the keyspace than the card it was found by."""
+
+
+def tells_of_node(error: BitsError) -> bool:
+    """Return whether a failure says something of the node asked, not of our own tor."""
+    return not isinstance(error.__cause__, TorUnavailable)
 
 
 @attrs.frozen
@@ -128,7 +134,7 @@ class Questions:
         self, card: SignedCard, message: Request, isolation: Isolation
     ) -> tuple[object, SignedCard]:
         address = address_of(card)
-        reply = await self._peers.request(address, message, isolation, self._seconds)
+        reply = await self._peers.request(address, message, isolation, ANSWER_SECONDS)
         shown = await self._peers.card(address, isolation)
         if (shown.card.onion_key, shown.card.nonce) != (card.card.onion_key, card.card.nonce):
             raise WrongPosition

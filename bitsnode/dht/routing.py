@@ -28,12 +28,18 @@ class Contact:
         seen: Unix time in seconds of its last answer.
         tried: Unix time in seconds of the last attempt, whatever came of it.
         failures: attempts since then that failed.
+        node_id: of the card; kept, because it takes two hashes.
     """
 
     card: SignedCard
     seen: float
     tried: float
     failures: int = 0
+    node_id: bytes = attrs.field(init=False, repr=False)
+
+    @node_id.default
+    def _node_id(self) -> bytes:
+        return self.card.card.node_id
 
     @property
     def alive(self) -> bool:
@@ -138,16 +144,12 @@ class RoutingTable:
 
     def nearest(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
-        found = [c.card for c in self.contacts() if c.alive and now < c.card.card.expires]
-        return sorted(found, key=lambda card: distance(card.card.node_id, target))[:count]
+        found = [c for c in self.contacts() if c.alive and now < c.card.card.expires]
+        return _nearest(found, target, count)
 
     def beginnings(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return where to begin a walk: live contacts, or all there are when none seems alive."""
-        found = self.nearest(target, count, now)
-        if found:
-            return found
-        everyone = [contact.card for contact in self.contacts()]
-        return sorted(everyone, key=lambda card: distance(card.card.node_id, target))[:count]
+        return self.nearest(target, count, now) or _nearest(self.contacts(), target, count)
 
     def contacts(self) -> list[Contact]:
         """Return all contacts, those of far buckets first."""
@@ -223,3 +225,8 @@ class RoutingTable:
 
     def _spares(self) -> list[Contact]:
         return [contact for bucket in self._buckets for contact in bucket.spares.values()]
+
+
+def _nearest(contacts: list[Contact], target: bytes, count: int) -> list[SignedCard]:
+    ordered = sorted(contacts, key=lambda contact: distance(contact.node_id, target))
+    return [contact.card for contact in ordered[:count]]

@@ -17,7 +17,7 @@ from bitsnode.dht.candidates import Candidates
 from bitsnode.dht.contacts import address_of
 from bitsnode.dht.lookup import ALPHA
 from bitsnode.dht.lookups import Lookups
-from bitsnode.dht.questions import Questions
+from bitsnode.dht.questions import Questions, tells_of_node
 from bitsnode.dht.repeating import Repeating
 from bitsnode.dht.routing import Contact, RoutingTable
 from bitsnode.errors import BitsError
@@ -183,8 +183,9 @@ class Upkeep:
     async def _verify(self, address: OnionAddress) -> None:
         try:
             card = await self._questions.meet(address, self._isolation)
-        except BitsError:
-            self._candidates.failed(address.public_key, self._clock.seconds())
+        except BitsError as error:
+            if tells_of_node(error):
+                self._candidates.failed(address.public_key, self._clock.seconds())
             raise
         self._table.answered(card, self._clock.seconds())
 
@@ -202,8 +203,9 @@ class Upkeep:
                 shown, cards = answer.shown, answer.cards
         except Refused:
             shown, cards = contact.card, []
-        except BitsError:
-            self._table.failed(key, self._clock.seconds())
+        except BitsError as error:
+            if tells_of_node(error):
+                self._table.failed(key, self._clock.seconds())
             raise
         self._table.answered(shown, self._clock.seconds())
         for card in cards:
