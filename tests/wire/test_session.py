@@ -324,6 +324,8 @@ def mutated(stream: bytes) -> bytes:
     """The stream with a few changes: bits, bytes, cuts, repeats, and values that are traps."""
     data = bytearray(stream)
     for _ in range(1 + secrets.randbelow(3)):
+        if not data:
+            break
         at = secrets.randbelow(len(data))
         match secrets.randbelow(6):
             case 0:
