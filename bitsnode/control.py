@@ -143,10 +143,10 @@ class NodeControl:
         return {
             "content_id": str(done.content_id),
             "link": done.link.text,
-            "sha256": done.sha256,
+            "sha256": done.sha256.hex(),
             "bytes": done.bytes,
             "code": done.code,
-            "holders": [str(holder) for holder in done.holders],
+            "holders": done.holders,
         }
 
     async def get(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
@@ -169,9 +169,9 @@ class NodeControl:
         )
         return {
             "path": str(done.path),
-            "sha256": done.sha256,
+            "sha256": done.sha256.hex(),
             "bytes": done.bytes,
-            "holders": [str(holder) for holder in done.holders],
+            "holders": done.holders,
             "seconds": done.seconds,
         }
 

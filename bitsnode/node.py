@@ -44,6 +44,7 @@ from onion.tor import TorNetwork
 
 THREADS: Final = 4  # for disk, hashing and coding; two cores do not keep more busy
 RENEW_CARD: Final = 24 * 3600.0  # seconds
+WATCH_PEERS: Final = 0.5  # seconds
 HOUSEKEEPING: Final = 600.0  # seconds between sweeps of the store and looks at due records
 
 T = TypeVar("T")
@@ -78,6 +79,17 @@ class PeersUnknown:
 
 
 @attrs.frozen
+class PeersKnown:
+    """The number of nodes that this node knows and has reached has changed.
+
+    Attributes:
+        count: how many there are now.
+    """
+
+    count: int
+
+
+@attrs.frozen
 class NodeReachable:
     """A connection through the network came back to this node.
 
@@ -88,7 +100,7 @@ class NodeReachable:
     peer_onion: OnionAddress
 
 
-NodeEvent = OnionEvent | NodeIdentified | PuzzleBegun | PeersUnknown | NodeReachable
+NodeEvent = OnionEvent | NodeIdentified | PuzzleBegun | PeersUnknown | PeersKnown | NodeReachable
 
 
 class Node:
@@ -128,14 +140,15 @@ class Node:
         self._report(NodeIdentified(parts.identity.onion_key.address))
         control = NodeControl(self._settings, parts, self._reactor.seconds)
         self._api = listen(self._reactor, self._settings.home, control.commands())
+        solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts
         await parts.tor.start()
-        if parts.identity.solved:
-            await self._serve(parts, bootstrap)
-        else:
+        if not parts.identity.solved:
             self._report(PuzzleBegun(self._settings.network.card_bits))
             self._join(parts, bootstrap)
-            await parts.identity.solve(self._in_thread)
-            await self._serve(parts, [])
+            await solving
+            # what was opened as a client showed no card
+            parts.client.close(parts.isolation)
+        await self._serve(parts, bootstrap)
 
     async def _serve(self, parts: "_Parts", bootstrap: list[OnionAddress]) -> None:
         """Take up the duties of a node: a card, a service, a place in the DHT."""
@@ -152,6 +165,7 @@ class Node:
     def _join(self, parts: "_Parts", bootstrap: list[OnionAddress]) -> None:
         parts.joined = True
         parts.dht.start()
+        self._spawn(self._watch_peers(parts.dht))
         if bootstrap:
             self._spawn(parts.dht.bootstrap(bootstrap))
         elif not parts.dht.contacts():
@@ -170,6 +184,14 @@ class Node:
             self._threads.stop()
         if self._lock is not None:
             self._lock.release()
+
+    async def _watch_peers(self, dht: DhtService) -> None:
+        known = 0
+        while True:
+            if (count := dht.status().contacts) != known:
+                known = count
+                self._report(PeersKnown(count))
+            await deferLater(self._reactor, WATCH_PEERS)
 
     async def _renew_card(self, parts: "_Parts") -> None:
         parts.identity.renew(self._reactor.seconds())
@@ -208,7 +230,7 @@ class Node:
         if self._parts is not None:
             self._spawn(again(self._parts))
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> Deferred[Any]:
         running: Deferred[Any] = Deferred.fromCoroutine(work)
         self._background.append(running)
 
@@ -219,6 +241,7 @@ class Node:
                 _log.failure("a task of the node failed", failure=result)
 
         running.addBoth(ended)
+        return running
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         return deferToThreadPool(self._reactor, self._threads, work)
@@ -264,7 +287,8 @@ class _Parts:
         store = Store(home, prices, Limits.of(settings.storage), _tell_fault)
         keeper = StoreResponder(store, reactor.seconds, run)
         server = PeerServer(reactor, network, shown, _responders(dht.responder, keeper))
-        content = ContentService(home, network, client, dht, reactor, run)
+        own = identity.onion_key.public_key
+        content = ContentService(reactor, run, client, dht, network, home, own)
         return cls(identity, tor, store, client, dht, content, server, isolation)
 
     async def stop(self) -> None:

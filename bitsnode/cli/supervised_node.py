@@ -28,6 +28,7 @@ class NodeProcess(protocol.ProcessProtocol):
         peer_onion: known once `until("identity")` has returned.
         running: whether the process is there.
         seen: names of the events it told of.
+        peers: how many other nodes it knows.
     """
 
     def __init__(self, home: Path) -> None:
@@ -35,6 +36,7 @@ class NodeProcess(protocol.ProcessProtocol):
         self.peer_onion = ""
         self.running = True
         self.seen: set[str] = set()
+        self.peers = 0
         self._waiting: list[tuple[str, defer.Deferred[None]]] = []
         self._last_words = ""
         self._partial = b""
@@ -64,6 +66,8 @@ class NodeProcess(protocol.ProcessProtocol):
         name = event["event"]
         self.peer_onion = event.get("peer_onion", self.peer_onion)
         self.seen.add(name)
+        if name == "peers_known":
+            self.peers = event["count"]
         ready = [waiting for wanted, waiting in self._waiting if wanted == name]
         self._waiting = [pair for pair in self._waiting if pair[0] != name]
         for waiting in ready:

@@ -11,15 +11,19 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.task import deferLater
 from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 
 from bitsnode.cli.localnet_state import LocalnetNode, LocalnetState, StateFile, python_command
 from bitsnode.cli.supervised_node import NodeProcess
 from bitsnode.errors import BitsError
+from bitsnode.wire.messages import K
 from onion.errors import OnionError
 from onion.localnet import PrivateTorNetwork
 
 STARTING_AT_ONCE = 8  # nodes; each starts a tor, and more than this on few cores only wait
+ACQUAINTED_POLL = 0.1  # seconds
+ACQUAINTED_LIMIT = 30.0  # seconds; then the localnet is usable all the same
 
 _log = Logger()
 
@@ -87,6 +91,7 @@ class Supervisor:
                 [turns.run(Deferred.fromCoroutine, self._start_node(n)) for n in missing],
                 consumeErrors=True,
             )
+            await self._wait_until_acquainted()
         finally:
             self._busy = False
         nodes = tuple(self._describe(self._nodes[number]) for number in sorted(self._nodes))
@@ -94,6 +99,21 @@ class Supervisor:
         self._tell(attrs.evolve(self._state, ready=True, text=text, nodes=nodes))
         if self._file.revival_requested():
             await self._start_missing()
+
+    async def _wait_until_acquainted(self) -> None:
+        """Wait until the nodes of a small network know each other, as they soon do by themselves.
+
+        Otherwise a publish right after the start would find fewer holders than there are.
+        """
+        expected = min(len(self._nodes) - 1, K)
+        for _ in range(int(ACQUAINTED_LIMIT / ACQUAINTED_POLL)):
+            knowing = sum(node.peers >= expected for node in self._nodes.values())
+            if knowing == len(self._nodes):
+                return
+            text = f"nodes: {knowing} of {len(self._nodes)} know the others"
+            self._tell(attrs.evolve(self._state, text=text))
+            await deferLater(self._reactor, ACQUAINTED_POLL)
+        _log.warn("some nodes do not know all others yet")
 
     async def _start_node(self, number: int) -> None:
         if number not in self._nodes or not self._nodes[number].running:

@@ -4,7 +4,14 @@ import re
 
 import attrs
 
-from bitsnode.node import NodeEvent, NodeIdentified, NodeReachable, PeersUnknown, PuzzleBegun
+from bitsnode.node import (
+    NodeEvent,
+    NodeIdentified,
+    NodeReachable,
+    PeersKnown,
+    PeersUnknown,
+    PuzzleBegun,
+)
 from onion import events
 
 
@@ -35,6 +42,8 @@ def _text(event: NodeEvent) -> str:
             text = (
                 f"puzzle       paying for a place in the network ({bits} bits); a client until then"
             )
+        case PeersKnown(count=count):
+            text = f"peers        {count} known" if count in (0, 1) else ""
         case PeersUnknown():
             text = "peers        this node knows no peers: give it one with --bootstrap ONION"
         case events.TorStarting(attached=attached):
