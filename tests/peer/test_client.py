@@ -255,7 +255,7 @@ def test_cancelled_requests_under_way_are_forgotten_when_answered(
     world.serve()
     client = world.client()
     world.answers.hold()
-    for _ in range(100):  # more than may be under way: some are cancelled in the queue
+    for _ in range(100):
         asked = world.ask(client)
         asked.cancel()
         with pytest.raises(CancelledError):
@@ -265,6 +265,24 @@ def test_cancelled_requests_under_way_are_forgotten_when_answered(
     assert len(world.answers.asked) == 100
     world.answers.held = None
     assert outcome(world.ask(client)) == Done()
+
+
+def test_a_request_cancelled_in_the_queue_is_never_sent(world: World, outcome: Outcome) -> None:
+    """What nobody waits for any more is not asked when its turn comes."""
+    world.serve(Budgets(concurrent=1000))
+    client = world.client()
+    world.answers.hold()
+    asked = [world.ask(client, FindNode(bytes([number]) * 32)) for number in range(40)]
+    for one in asked[32:39]:
+        one.cancel()
+        with pytest.raises(CancelledError):
+            outcome(one)
+    world.answers.release()
+    world.network.flush()
+    world.answers.release()
+    world.network.flush()
+    assert len(world.answers.asked) == 33
+    assert [outcome(one) for one in asked[:32] + asked[39:]] == [Contacts(())] * 33
 
 
 def test_requests_beyond_the_cap_wait_their_turn(world: World, outcome: Outcome) -> None:
