@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -16,9 +17,14 @@ from onion.errors import AddressError
 MAX_READ: Final = 2048  # cards remembered as checked: the signatures of a few hundred replies
 
 
+@lru_cache(maxsize=MAX_READ)  # to check the key takes longer than all the rest of a question
+def _address(onion_key: bytes) -> OnionAddress:
+    return OnionAddress.from_public_key(onion_key)
+
+
 def address_of(card: SignedCard) -> OnionAddress:
     """Return the onion address of a card that was read."""
-    return OnionAddress.from_public_key(card.card.onion_key)
+    return _address(card.card.onion_key)
 
 
 class CardReader:

@@ -11,14 +11,13 @@ from typing import Any, TypeVar
 from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.dht.candidates import Candidates
-from bitsnode.dht.lookup import Walk
+from bitsnode.dht.lookup import MAX_WAITING, Walk
 from bitsnode.dht.questions import Answer, Questions, tells_of_node
 from bitsnode.dht.routing import RoutingTable
 from bitsnode.dht.walker import Walker
 from bitsnode.errors import BitsError
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Refused
-from bitsnode.wire.messages import K
 from bitsnode.wire.record import SignedRecord
 from onion.isolation import Isolation
 
@@ -98,7 +97,8 @@ class Lookups:
         ask: Callable[[SignedCard], Coroutine[Any, Any, Answer]],
     ) -> list[SignedCard]:
         own = self._own_card()
-        start = self._table.beginnings(target, K, self._clock.seconds())
+        # more than k, for those that are dead; what is not among the nearest is never asked
+        start = self._table.beginnings(target, MAX_WAITING, self._clock.seconds())
         walk = Walk(target, start, own_key=own.card.onion_key if own else None)
 
         async def watched(card: SignedCard) -> list[SignedCard]:

@@ -4,7 +4,7 @@ A card enters only through `RoutingTable.answered`, that is after its onion addr
 and the same key answered: nobody can put a third node, or one that is not there, into it.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Final
 
 import attrs
@@ -61,7 +61,7 @@ class _Bucket:
 
 
 class RoutingTable:
-    """256 buckets of k contacts each, by the length of the prefix shared with our own node id.
+    """Buckets of k contacts each, by the length of the prefix shared with our own node id.
 
     Args:
         own_id: 32 bytes.
@@ -73,7 +73,7 @@ class RoutingTable:
         self._own_id = own_id
         self._own_key = own_key
         self._k = k
-        self._buckets = [_Bucket() for _ in range(ID_BITS)]
+        self._buckets: defaultdict[int, _Bucket] = defaultdict(_Bucket)  # by shared prefix
         self._nonces: OrderedDict[bytes, bytes] = OrderedDict()
 
     @property
@@ -85,7 +85,7 @@ class RoutingTable:
         """Sort all contacts anew, because our own card came or changed."""
         contacts = [*self.contacts(), *self._spares()]
         self._own_id, self._own_key = own_id, own_key
-        self._buckets = [_Bucket() for _ in range(ID_BITS)]
+        self._buckets.clear()
         for contact in sorted(contacts, key=lambda contact: contact.seen):
             if contact.card.card.onion_key != own_key:
                 self._place(contact)
@@ -118,7 +118,7 @@ class RoutingTable:
         Without a spare one it stays, no longer handed out: when all contacts seem dead the
         fault is ours, and they are the way back.
         """
-        for bucket in self._buckets:
+        for bucket in self._buckets.values():
             bucket.spares.pop(onion_key, None)
             known = bucket.contacts.get(onion_key)
             if known is None:
@@ -153,11 +153,12 @@ class RoutingTable:
 
     def contacts(self) -> list[Contact]:
         """Return all contacts, those of far buckets first."""
-        return [contact for bucket in self._buckets for contact in bucket.contacts.values()]
+        buckets = [self._buckets[index] for index in sorted(self._buckets)]
+        return [contact for bucket in buckets for contact in bucket.contacts.values()]
 
     def get(self, onion_key: bytes) -> Contact | None:
         """Return the contact with this onion key, if it is one."""
-        for bucket in self._buckets:
+        for bucket in self._buckets.values():
             if onion_key in bucket.contacts:
                 return bucket.contacts[onion_key]
         return None
@@ -165,7 +166,7 @@ class RoutingTable:
     def forget(self, now: float) -> None:
         """Drop dead contacts whose card has expired, unless nobody seems alive."""
         some_alive = any(contact.alive for contact in self.contacts())
-        for bucket in self._buckets:
+        for bucket in self._buckets.values():
             for key, contact in list(bucket.contacts.items()):
                 if some_alive and not contact.alive and contact.card.card.expires <= now:
                     del bucket.contacts[key]
@@ -179,7 +180,7 @@ class RoutingTable:
         Args:
             noise: 32 random bytes, which choose the points.
         """
-        used = [index for index, bucket in enumerate(self._buckets) if bucket.contacts]
+        used = [index for index, bucket in self._buckets.items() if bucket.contacts]
         own, free = int.from_bytes(self._own_id, "big"), int.from_bytes(noise, "big")
         targets = []
         for index in range(max(used, default=-1) + 1):
@@ -224,7 +225,8 @@ class RoutingTable:
         return next((key for key, c in bucket.contacts.items() if not c.alive), None)
 
     def _spares(self) -> list[Contact]:
-        return [contact for bucket in self._buckets for contact in bucket.spares.values()]
+        buckets = self._buckets.values()
+        return [contact for bucket in buckets for contact in bucket.spares.values()]
 
 
 def _nearest(contacts: list[Contact], target: bytes, count: int) -> list[SignedCard]:

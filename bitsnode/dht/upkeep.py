@@ -158,9 +158,7 @@ class Upkeep:
         if before:
             await self._lookups.find_node(self._table.own_id, self._isolation)
         after = {contact.card.card.onion_key for contact in self._table.contacts()}
-        if before != after:
-            self._home_wait = SOON
-        elif before:
+        if before and before == after:
             self._home_wait = min(2 * self._home_wait, REFRESH_SECONDS)
 
     async def _refresh_buckets(self) -> None:

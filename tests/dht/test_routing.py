@@ -1,0 +1,213 @@
+"""The routing table alone."""
+
+import secrets
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bitsnode.dht.routing import CHECK_SECONDS, FAILURES, RoutingTable
+from bitsnode.ids import distance, leading_zero_bits
+from bitsnode.wire.card import HOUR
+from onion.keys import OnionKey
+
+OWN = bytes(32)
+
+
+def bucket_of(card):
+    """Return the number of the bucket a card belongs to in the table of the zero id."""
+    return leading_zero_bits(card.card.node_id)
+
+
+def cards_of_bucket(make, number, count):
+    """Return cards that fall into one bucket."""
+    found = []
+    while len(found) < count:
+        card = make.card(bits=0)
+        if bucket_of(card) == number:
+            found.append(card)
+    return found
+
+
+def keys(contacts):
+    """Return the onion keys of contacts."""
+    return {contact.card.card.onion_key for contact in contacts}
+
+
+def test_a_full_bucket_keeps_its_contacts_and_takes_a_spare_for_a_dead_one(make):
+    """Long-lived contacts stay; one that fails again and again gives way to a spare."""
+    table = RoutingTable(OWN, k=2)
+    old, steady, spare = cards_of_bucket(make, 0, 3)
+    for card in (old, steady, spare):
+        table.answered(card, make.now)
+    assert keys(table.contacts()) == {old.card.onion_key, steady.card.onion_key}
+    for _ in range(FAILURES - 1):
+        table.failed(old.card.onion_key, make.now)
+    assert old.card.onion_key in keys(table.contacts())
+    table.failed(old.card.onion_key, make.now)
+    assert keys(table.contacts()) == {steady.card.onion_key, spare.card.onion_key}
+
+
+def test_without_a_spare_the_dead_are_kept_but_not_handed_out(make):
+    """When all fail the fault is ours: they are the way back, and others do not hear of them."""
+    table = RoutingTable(OWN)
+    card, live = make.card(), make.card()
+    table.answered(card, make.now)
+    table.answered(live, make.now)
+    for _ in range(FAILURES):
+        table.failed(card.card.onion_key, make.now)
+    assert table.nearest(OWN, 20, make.now) == [live]
+    for _ in range(FAILURES):
+        table.failed(live.card.onion_key, make.now)
+    assert len(table.beginnings(OWN, 20, make.now)) == 2
+    table.answered(card, make.now)
+    assert table.nearest(OWN, 20, make.now) == [card]
+
+
+def test_a_newer_card_of_the_same_onion_replaces_the_older_and_never_the_reverse(make):
+    """The sequence decides, in whatever order the cards are seen."""
+    table = RoutingTable(OWN)
+    key = OnionKey.generate()
+    older, newer = make.card(key, sequence=1), make.card(key, sequence=2)
+    table.answered(older, make.now)
+    assert table.wants(newer, make.now)
+    table.answered(newer, make.now)
+    assert not table.wants(older, make.now)
+    table.answered(older, make.now)
+    assert [contact.card for contact in table.contacts()] == [newer]
+
+
+def test_d6_the_first_nonce_of_an_onion_stays(make):
+    """A node that solves its puzzle again does not move, even with a higher sequence."""
+    table = RoutingTable(OWN)
+    key = OnionKey.generate()
+    first = make.card(key)
+    moved = make.card(key, sequence=9, first=1 << 20)
+    assert moved.card.nonce != first.card.nonce
+    table.answered(first, make.now)
+    assert not table.wants(moved, make.now)
+    table.answered(moved, make.now)
+    assert [contact.card for contact in table.contacts()] == [first]
+
+
+def test_our_own_card_and_expired_cards_never_enter(make):
+    """Neither ourselves nor a card whose time is over is a contact."""
+    own = make.card()
+    table = RoutingTable(own.card.node_id, own.card.onion_key)
+    table.answered(own, make.now)
+    late = make.card(expires=make.now)
+    table.answered(late, make.now)
+    assert table.contacts() == []
+
+
+def test_expired_cards_are_not_handed_out(make):
+    """A contact's card is given to others only while it is valid."""
+    table = RoutingTable(OWN)
+    table.answered(make.card(expires=make.now + HOUR), make.now)
+    assert table.nearest(OWN, 20, make.now + HOUR) == []
+
+
+def test_silent_contacts_are_checked_ever_more_rarely_while_they_fail(make):
+    """The time between checks doubles with each failure."""
+    table = RoutingTable(OWN)
+    card = make.card()
+    table.answered(card, make.now)
+    (contact,) = table.contacts()
+    assert not contact.due(make.now + CHECK_SECONDS - 1)
+    assert contact.due(make.now + CHECK_SECONDS)
+    table.failed(card.card.onion_key, make.now)
+    (contact,) = table.contacts()
+    assert not contact.due(make.now + CHECK_SECONDS)
+    assert contact.due(make.now + 2 * CHECK_SECONDS)
+
+
+def test_refresh_targets_fall_into_their_buckets(make):
+    """Each used bucket gets a point in its own range."""
+    own = secrets.token_bytes(32)
+    table = RoutingTable(own)
+    for _ in range(30):
+        table.answered(make.card(bits=0), make.now)
+    targets = table.refresh_targets(secrets.token_bytes(32))
+    gaps = [distance(own, target).to_bytes(32, "big") for target in targets]
+    assert [leading_zero_bits(gap) for gap in gaps] == list(range(len(targets)))
+    assert len(targets) >= 3
+
+
+def test_a_new_place_keeps_the_contacts(make):
+    """When our card comes, contacts move to the buckets seen from there, without ourselves."""
+    own = make.card()
+    table = RoutingTable(OWN)
+    cards = [make.card() for _ in range(5)]
+    for card in (own, *cards):
+        table.answered(card, make.now)
+    table.recentre(own.card.node_id, own.card.onion_key)
+    assert keys(table.contacts()) == {card.card.onion_key for card in cards}
+
+
+class TableMachine(RuleBasedStateMachine):
+    """Any order of answers, failures and time leaves the table in order."""
+
+    K = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.make = TableMachine.maker
+        self.table = RoutingTable(OWN, k=self.K)
+        self.now = self.make.now
+        self.answered: set[bytes] = set()
+
+    @rule(index=st.integers(0, 19), sequence=st.integers(0, 1), second=st.booleans())
+    def answer(self, index, sequence, second):
+        """A node showed one of its cards."""
+        card = self.pool[index][sequence * 2 + second]
+        self.table.answered(card, self.now)
+        self.answered.add(card.card.onion_key)
+
+    @rule(index=st.integers(0, 19))
+    def fail(self, index):
+        """A node did not answer."""
+        self.table.failed(self.pool[index][0].card.onion_key, self.now)
+
+    @precondition(lambda self: self.now < self.make.now + 40 * HOUR)
+    @rule(hours=st.integers(1, 30))
+    def wait(self, hours):
+        """Time passes."""
+        self.now += hours * HOUR
+        self.table.forget(self.now)
+
+    @invariant()
+    def in_order(self):
+        """No contact twice or unproven, no bucket too full, replies sorted and not expired."""
+        contacts = self.table.contacts()
+        found = [contact.card.card.onion_key for contact in contacts]
+        assert len(found) == len(set(found))
+        assert set(found) <= self.answered
+        for number in range(256):
+            assert sum(bucket_of(contact.card) == number for contact in contacts) <= self.K
+        nearest = self.table.nearest(b"\xff" * 32, 50, self.now)
+        gaps = [distance(card.card.node_id, b"\xff" * 32) for card in nearest]
+        assert gaps == sorted(gaps)
+        assert all(card.card.expires > self.now for card in nearest)
+
+
+def test_the_table_stays_in_order(make):
+    """Hypothesis drives the table through answers, failures, second nonces and time."""
+    TableMachine.maker = make
+    pool = []
+    for _ in range(20):
+        key = OnionKey.generate()
+        pool.append(
+            [
+                make.card(key, sequence=s, first=f, bits=0, expires=make.now + (s + 1) * 30 * HOUR)
+                for s in (0, 1)
+                for f in (0, 1)
+            ]
+        )
+    TableMachine.pool = pool
+    run_state_machine_as_test(TableMachine, settings=settings(max_examples=40))

@@ -1,0 +1,61 @@
+"""The file of contacts and records."""
+
+import secrets
+import sqlite3
+import stat
+
+import pytest
+
+from bitsnode.dht.records import Changes
+from bitsnode.dht.saved import Saved, SavedByNewer, SavedUnusable
+
+
+def test_what_was_saved_is_there_after_reopening(tmp_path, make):
+    """Contacts are replaced as a whole, records by slot."""
+    path = tmp_path / "dht.sqlite"
+    card, record = make.card(), make.record(secrets.token_bytes(32))
+    saved = Saved(path)
+    saved.save_contacts([make.card()])
+    saved.save_contacts([card])
+    gone = make.record(secrets.token_bytes(32))
+    saved.save_records(Changes((record, gone), ()))
+    slot = (gone.record.key, gone.record.kind, gone.record.slot)
+    saved.save_records(Changes((), (slot,)))
+    saved.close()
+    saved = Saved(path)
+    assert saved.contacts() == [(card.card.onion_key, card.data)]
+    assert saved.records() == [record.data]
+    saved.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_contacts_do_not_replace_some(tmp_path, make):
+    """A node that lost all contacts keeps the saved ones as its way back."""
+    saved = Saved(tmp_path / "dht.sqlite")
+    saved.save_contacts([make.card()])
+    saved.save_contacts([])
+    assert len(saved.contacts()) == 1
+    saved.close()
+
+
+def test_a_newer_format_is_refused_and_left_as_it_is(tmp_path):
+    """The sentence says what to do."""
+    path = tmp_path / "dht.sqlite"
+    Saved(path).close()
+    file = sqlite3.connect(path)
+    file.execute("PRAGMA user_version = 2")
+    file.close()
+    before = path.read_bytes()
+    with pytest.raises(SavedByNewer, match="newer bits"):
+        Saved(path)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_file_is_refused_in_one_sentence(tmp_path):
+    """It is not overwritten."""
+    path = tmp_path / "dht.sqlite"
+    path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    before = path.read_bytes()
+    with pytest.raises(SavedUnusable, match="cannot be used"):
+        Saved(path)
+    assert path.read_bytes() == before
