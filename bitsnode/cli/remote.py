@@ -1,6 +1,8 @@
 """Runs one command of the control API for a person: progress, result, errors."""
 
+import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +10,8 @@ from bitsnode.cli.client import CommandFailed, call
 from bitsnode.cli.context import CommandLine
 from bitsnode.cli.progress import text_of
 from bitsnode.errors import BitsError
+
+QUIET = 5.0  # seconds between two lines of one stage where the lines cannot be overwritten
 
 
 def run_command(
@@ -47,6 +51,8 @@ class ProgressLine:
         self._line = line
         self._live = not line.as_json and sys.stderr.isatty()
         self._last = ""
+        self._stage: object = None
+        self._next = 0.0
 
     def event(self, event: dict[str, Any]) -> None:
         """Show one event."""
@@ -58,9 +64,11 @@ class ProgressLine:
             return
         self._last = text
         if self._live:
-            sys.stderr.write(f"\r\x1b[2K{text}")
+            width = shutil.get_terminal_size().columns
+            sys.stderr.write(f"\r\x1b[2K{text[: width - 1]}")
             sys.stderr.flush()
-        else:
+        elif event.get("event") != self._stage or time.monotonic() >= self._next:
+            self._stage, self._next = event.get("event"), time.monotonic() + QUIET
             print(text, file=sys.stderr)
 
     def end(self) -> None:

@@ -12,7 +12,8 @@ from bitsnode.cli.context import CommandLine
 from bitsnode.cli.log import begin_logging
 from bitsnode.cli.words import sentence
 from bitsnode.errors import BitsError
-from bitsnode.node import Node, NodeEvent
+from bitsnode.events import NodeEvent
+from bitsnode.node import Node
 from onion.errors import OnionError
 
 _log = Logger()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.defer import Deferred, DeferredSemaphore, FirstError, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 
@@ -59,7 +59,9 @@ class Supervisor:
             self._fail(error)
             self._reactor.stop()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, FirstError) and error.subFailure.value is not None:
+            error = error.subFailure.value
         if not isinstance(error, BitsError | OnionError):
             _log.failure("the localnet did not start")
         self._tell(attrs.evolve(self._state, error=str(error)))

@@ -4,7 +4,7 @@ import re
 
 import attrs
 
-from bitsnode.node import (
+from bitsnode.events import (
     NodeEvent,
     NodeIdentified,
     NodeReachable,

@@ -1,0 +1,58 @@
+"""What a node says of itself, as frozen events for whoever shows them."""
+
+import attrs
+
+from onion.address import OnionAddress
+from onion.events import OnionEvent
+
+
+@attrs.frozen
+class NodeIdentified:
+    """The node's keys were read or made.
+
+    Attributes:
+        peer_onion: where it will be reached.
+    """
+
+    peer_onion: OnionAddress
+
+
+@attrs.frozen
+class PuzzleBegun:
+    """The admission puzzle is being solved; until then the node is a client only.
+
+    Attributes:
+        bits: its difficulty.
+    """
+
+    bits: int
+
+
+@attrs.frozen
+class PeersUnknown:
+    """There is neither a bootstrap address nor a saved table."""
+
+
+@attrs.frozen
+class PeersKnown:
+    """The number of nodes that this node knows and has reached has changed.
+
+    Attributes:
+        count: how many there are now.
+    """
+
+    count: int
+
+
+@attrs.frozen
+class NodeReachable:
+    """A connection through the network came back to this node.
+
+    Attributes:
+        peer_onion: where it is reached.
+    """
+
+    peer_onion: OnionAddress
+
+
+NodeEvent = OnionEvent | NodeIdentified | PuzzleBegun | PeersUnknown | PeersKnown | NodeReachable
