@@ -2,9 +2,11 @@
 
 import secrets
 
+import attrs
 import pytest
 
 from bitsnode.config import LOCAL
+from bitsnode.dht.contacts import CardReader
 from bitsnode.dht.questions import ANSWER_SECONDS
 from bitsnode.wire.messages import Contacts, FindNode, Records
 from onion.keys import OnionKey
@@ -161,3 +163,24 @@ def test_a_cancelled_lookup_leaves_nothing_running(swarm, fresh):
     lookup.addErrback(lambda failure: failure.trap(Exception) and None)
     lookup.cancel()
     assert len(swarm.clock.getDelayedCalls()) == before
+
+
+def test_anonymous_lookups_make_no_candidates(swarm, fresh):
+    """A node named to an anonymous walk and not asked is no candidate; one named to us is."""
+    members = swarm.grow(24)
+    swarm.settle(60)
+    marked = swarm.add()
+    target = bytes(byte ^ 0xFF for byte in marked.card.card.node_id)  # it is the farthest of all
+    searcher = members[0]
+    for member in members[1:]:
+        member.responder = Liar([marked.card.data])
+    assert len(swarm.run(searcher.service.find_node(target, fresh()))) == 20
+    assert searcher.service.status().candidates == 0
+    swarm.run(searcher.service.find_node(target, searcher.isolation))
+    assert searcher.service.status().candidates == 1
+
+
+def test_d2_no_more_than_k_cards_of_a_reply_are_read(make):
+    """The signatures of a huge reply are not even looked at."""
+    cards = [make.card(bits=0).data for _ in range(30)]
+    assert len(CardReader(attrs.evolve(LOCAL, card_bits=0)).read_all(cards, make.now)) == 20
