@@ -14,7 +14,7 @@ from bitsnode.api.socket import listen
 from bitsnode.config import LOCAL, PEER_PORT, Settings
 from bitsnode.content.service import ContentService
 from bitsnode.control import NodeControl
-from bitsnode.dht.service import DhtService, NoPeers
+from bitsnode.dht.service import DhtService, DhtState, NoPeers
 from bitsnode.duties import Duties
 from bitsnode.events import NodeEvent, NodeIdentified, NodeReachable, PeersUnknown, PuzzleBegun
 from bitsnode.home import HomeLock
@@ -112,7 +112,7 @@ class Node:
         self._spawn(parts.duties.watch_peers(self._report))
         if bootstrap:
             self._spawn(parts.dht.bootstrap(bootstrap))
-        elif not parts.dht.contacts():
+        elif parts.dht.status().state is DhtState.NO_PEERS:
             self._report(PeersUnknown())
 
     async def stop(self) -> None:

@@ -1,5 +1,7 @@
 """Publish on one node and get on another, through real tors, with nothing but the commands."""
 
+import json
+import os
 import secrets
 import signal
 import subprocess
@@ -45,14 +47,15 @@ def test_sums_are_equal(whole_net: CliLocalnet, tmp_path: Path, size: int) -> No
 
 
 def archive(path: Path) -> Path:
-    """Make a real archive of at least 64 MiB: Python's own library, as often as it takes."""
+    """Make a real archive of a little more than 64 MiB: Python's own library, until it is full."""
     library = Path(secrets.__file__).parent
     with tarfile.open(path, "w") as tar:
-        turn = 0
-        while path.stat().st_size < 64 * MIB:
-            tar.add(library, f"copy{turn}", filter=lambda item: item if item.size < MIB else None)
-            turn += 1
-    return path
+        for turn in range(100):
+            for file in sorted(library.rglob("*.py")):
+                if tar.offset >= 64 * MIB:
+                    return path
+                tar.add(file, f"copy{turn}/{file.relative_to(library)}")
+    raise AssertionError("Python's library is smaller than expected")
 
 
 def test_a_real_archive_and_a_range_of_it(whole_net: CliLocalnet, tmp_path: Path) -> None:
@@ -109,30 +112,40 @@ def test_killed_holders(whole_net: CliLocalnet, tmp_path: Path) -> None:
         assert sha256(target) == sha256(source)
 
 
+def kill_when_fetched(fetcher: CliNode, link: str, target: Path, enough: int) -> None:
+    """Begin a fetch, and kill its node as soon as so many bytes of blocks are verified."""
+    pid = fetcher.status()["pid"]
+    get = subprocess.Popen(
+        [*BITSNODE, "--home", str(fetcher.home), "get", link, "-o", str(target), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in get.stdout or []:
+        if json.loads(line).get("event") == "fetching" and json.loads(line)["done"] >= enough:
+            os.kill(pid, signal.SIGKILL)
+            break
+    assert "The node stopped" in get.communicate()[1]
+    assert not target.exists()
+
+
 def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: Path) -> None:
     """After kill -9 half-way and a restart, no verified share is fetched a second time."""
     source, target = tmp_path / "in", tmp_path / "out"
-    size = 24 * MIB
+    size = 32 * MIB
     source.write_bytes(secrets.token_bytes(size))
     published = publish(whole_net.nodes[0], source)
     before = served(whole_net.nodes)
     with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
-        get = [*BITSNODE, "--home", str(fetcher.home), "get", published["link"], "-o", str(target)]
-        running = subprocess.Popen(
-            [*get, "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        wait_for(lambda: served(whole_net.nodes) - before > size // 3)
-        fetcher.kill()
-        assert b"The node stopped" in running.communicate()[1]
-    assert not target.exists()
-    half = served(whole_net.nodes) - before
-    assert half < size, "the fetch was over before it could be killed"
+        kill_when_fetched(fetcher, published["link"], target, size // 2)
     with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
+        between = served(whole_net.nodes)
         fetcher.ok("get", published["link"], "-o", target)
+        second = served(whole_net.nodes) - between
     assert sha256(target) == sha256(source)
-    # what was on its way when the fetcher died was served and never arrived
-    on_its_way = 8 * MIB
-    assert served(whole_net.nodes) - before <= size + on_its_way
+    assert between - before >= size // 2
+    # half was verified before; a slow holder's block may be asked of another one as well
+    assert second <= size // 2 + 4 * MIB
 
 
 def test_a_node_whose_tor_is_killed_comes_back(whole_net: CliLocalnet, tmp_path: Path) -> None:
