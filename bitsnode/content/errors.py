@@ -91,7 +91,7 @@ class ManifestUnavailable(ContentError):
 
 
 class TorDown(ContentError):
-    """Tor has been down for too long; what was fetched is kept, so try again when it is back."""
+    """Tor is down; what was done so far is kept, so try again when it is back."""
 
 
 class BadRange(ContentError):

@@ -24,6 +24,7 @@ from onion.isolation import Isolation
 LEASE: Final = 30 * 24 * HOUR  # seconds asked for
 RETRIES: Final = 2  # more times that a share is tried when no spare holder is left
 RETRY_SECONDS: Final = 5.0  # before the first of them, doubled for the next
+OUTAGES: Final = 18  # attempts of a share while our own tor is down: 90 s
 PUTS_AT_ONCE: Final = 6  # records put side by side
 
 
@@ -63,24 +64,34 @@ class Placing:
         self._sent = journal.layout.share_size * len(present)
         self._report()
         await all_of((self._place(index, holder, spares) for index, holder in first), journal.n)
-        stored, code = len(self._job.journal.stored), journal.code
-        if stored < code.happiness:
-            raise TooFewStored(stored, code.happiness, code.n)
+        if not self._happy:
+            code = journal.code
+            raise TooFewStored(len(self._job.journal.stored), code.happiness, code.n)
 
     async def _place(self, index: int, holder: Holder, spares: deque[Holder]) -> None:
         """Store one share: at its holder, else at a spare one, else at the last one once more."""
-        retries = 0
-        while not await self._store(index, holder):
-            if spares:
+        retries = outages = 0
+        while (fault := await self._store(index, holder)) is not None:
+            if fault.tor_down and outages < OUTAGES:
+                # no holder's fault: spares would fail just the same
+                outages += 1
+                await pause(self._tools.clock, RETRY_SECONDS)
+            elif spares:
                 holder = spares.popleft()
-            elif retries < RETRIES:
+            elif retries < RETRIES and not self._happy:
                 await pause(self._tools.clock, RETRY_SECONDS * 2**retries)
                 retries += 1
             else:
                 return
 
-    async def _store(self, index: int, holder: Holder) -> bool:
-        """Store one share at one holder; say whether it did."""
+    @property
+    def _happy(self) -> bool:
+        """Whether enough shares are stored."""
+        journal = self._job.journal
+        return len(journal.stored) >= journal.code.happiness
+
+    async def _store(self, index: int, holder: Holder) -> HolderFault | None:
+        """Store one share at one holder; return what went wrong, if anything did."""
         acknowledged = 0
 
         def count(size: int) -> None:
@@ -96,11 +107,11 @@ class Placing:
         except HolderFault as fault:
             self._sent -= acknowledged
             self._on_event(HolderFailed(str(fault)))
-            return False
+            return fault
         await self._note(lambda journal: attrs.evolve(journal, stored=(*journal.stored, stored)))
         self._sent += self._job.journal.layout.share_size - acknowledged
         self._report()
-        return True
+        return None
 
     def _upload_of(
         self, index: int, holder: Holder, lease_until: int, sent: Callable[[int], None]

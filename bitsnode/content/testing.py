@@ -109,6 +109,10 @@ class MemoryNetwork:
         tor_down: every request fails as if our tor were gone.
         before: called with each request before it is carried out.
         isolations: of every request and DHT call.
+        closed: isolations that were closed.
+        asked: addresses, once for each request.
+        records: those put, by key, kind and slot.
+        taken: how many nodes say that they took a record.
     """
 
     def __init__(self, clock: Clock, home: Path, count: int, limits: Limits | None = None) -> None:
@@ -117,6 +121,7 @@ class MemoryNetwork:
         self.before: Callable[[MemoryHolder, Request], None] = lambda _holder, _request: None
         self.isolations: set[Isolation] = set()
         self.closed: set[Isolation] = set()
+        self.asked: list[OnionAddress] = []
         self.records: dict[tuple[bytes, int, bytes], SignedRecord] = {}
         self.taken = 20
         self.holders: list[MemoryHolder] = []
@@ -163,6 +168,7 @@ class MemoryNetwork:
     ) -> Any:
         """See `bitsnode.content.asking.Peers.request`."""
         self.isolations.add(isolation)
+        self.asked.append(address)
         holder = self.holder_of(address)
         if self.tor_down:
             await self._wait(0.01)

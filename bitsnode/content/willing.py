@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from bitsnode.codec.erasure import USUAL_HOLDERS, Code
 from bitsnode.codec.layout import Layout
 from bitsnode.content.asking import HolderFault, Tools, ask
+from bitsnode.content.errors import TorDown
 from bitsnode.content.upload import Holder
 from bitsnode.content.waiting import all_of
 from bitsnode.wire.card import HOUR
@@ -29,10 +30,15 @@ async def find_willing(tools: Tools, isolation: Isolation, own_key: bytes | None
         tools: ask them.
         isolation: of this publish.
         own_key: our own onion key, which is not counted as a holder.
+
+    Raises:
+        TorDown: nobody could be asked.
     """
     cards = await tools.dht.find_storers(CANDIDATES, isolation)
     keys = dict.fromkeys(card.card.onion_key for card in cards)
     limit = max(TERMS_SECONDS, tools.network.connect_seconds)
+
+    tor_down: list[bool] = []
 
     async def terms(key: bytes) -> Holder | None:
         try:
@@ -41,14 +47,20 @@ async def find_willing(tools: Tools, isolation: Isolation, own_key: bytes | None
                 ask(tools.peers, address, AskTerms(), isolation, TERMS_SECONDS)
             )
             found: Terms = await asked.addTimeout(limit, tools.clock)
-        except (HolderFault, AddressError, TimeoutError):
+        except HolderFault as fault:
+            tor_down.append(fault.tor_down)
+            return None
+        except (AddressError, TimeoutError):
             return None
         if not found.largest or found.longest < SHORTEST_LEASE:
             return None
         return Holder(address, found.puzzle_bits, found.largest, found.longest)
 
     answers = await all_of((terms(key) for key in keys if key != own_key), AT_ONCE)
-    return [holder for holder in answers if holder is not None]
+    willing = [holder for holder in answers if holder is not None]
+    if not willing and any(tor_down):
+        raise TorDown
+    return willing
 
 
 def fit(willing: Iterable[Holder], size: int) -> tuple[Code | None, list[Holder]]:

@@ -4,21 +4,28 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import nacl.signing
 import pytest
 
-from bitsnode.codec.keys import manifest_key
+from bitsnode.codec.keys import manifest_key, whitening_key
 from bitsnode.codec.layout import CHUNK_SIZE
 from bitsnode.codec.link import Link
 from bitsnode.codec.manifest import SealedManifest
 from bitsnode.codec.merkle import block_root
 from bitsnode.codec.sealing import seal, unseal
+from bitsnode.codec.whitening import whiten
+from bitsnode.config import LOCAL
+from bitsnode.content.announce import placement_record
 from bitsnode.content.errors import NotFound, TorDown, Unavailable
+from bitsnode.content.journal import Stored
 from bitsnode.content.locate import PATIENCE
 from bitsnode.content.progress import Fetching, HolderFailed, Resuming, Waiting
-from bitsnode.content.testing import drive
+from bitsnode.content.testing import NOW, drive
 from bitsnode.errors import RemoteProtocolError
 from bitsnode.ids import ContentId
 from bitsnode.wire.messages import Data, Part, ReadShare
+from bitsnode.wire.record import RecordKind
+from onion.keys import OnionKey
 
 MIB = CHUNK_SIZE
 Swarms = Callable[[int, int], Any]
@@ -65,8 +72,10 @@ def test_c2_k_minus_1_holders_are_unavailable_and_leave_no_plaintext(swarm: Swar
     s = swarm(10, 4 * MIB)
     for holder in s.network.holders[2:]:
         holder.dead = True
+    begun = s.clock.seconds()
     with pytest.raises(Unavailable, match="unavailable: 2 of 3"):
         s.get()
+    assert s.clock.seconds() - begun < 30
     assert s.traces() == []
     s.network.holders[7].dead = False
     assert s.get() == s.data
@@ -87,18 +96,20 @@ def test_c3_a_third_of_the_holders_lying_consistently_is_rejected(swarm: Swarms)
     s = swarm(30, 2 * MIB + 1)
     layout = s.layout
     sizes = [layout.block_size(chunk) for chunk in range(layout.chunks)]
-    share = bytes(layout.share_size)
     layer = b"".join(block_root(bytes(size)) for size in sizes)
     manifest = _forged_manifest(s)
-    parts = {Part.SHARE: share, Part.LAYER: layer, Part.MANIFEST: manifest}
 
-    def lie(request: ReadShare, _reply: Data) -> Data:
-        whole = parts[request.part]
-        data = whole[request.offset : request.offset + request.length]
-        return Data(data, len(whole))
+    def liar(onion_key: bytes) -> Callable[[ReadShare, Data], Data]:
+        def lie(request: ReadShare, _reply: Data) -> Data:
+            key = whitening_key(s.link.whitening, onion_key, request.index)
+            share = b"".join(whiten(key, 0, chunk, bytes(at)) for chunk, at in enumerate(sizes))
+            whole = (share, layer, manifest)[request.part]
+            return Data(whole[request.offset : request.offset + request.length], len(whole))
+
+        return lie
 
     for holder in s.network.holders[:10]:
-        holder.change = lie
+        holder.change = liar(holder.key.public_key)
     assert s.get() == s.data
     assert sum(isinstance(event, HolderFailed) for event in s.events) <= 10
 
@@ -117,12 +128,32 @@ def _forged_manifest(s: Any) -> bytes:
         holder.change = watch
     s.get((0, 0))
     sealed = SealedManifest.parse(seen[0], s.link.content_id)
+    seed = b"x" * 32
     other = attrs.evolve(
         sealed.manifest,
+        publisher=bytes(nacl.signing.SigningKey(seed).verify_key),
         share_roots=tuple(bytes(len(roots)) for roots in sealed.manifest.share_roots),
     )
-    forged = SealedManifest.build(other, b"x" * 32)
+    forged = SealedManifest.build(other, seed)
     return seal(manifest_key(digest), unseal(manifest_key(forged.content_id.digest), forged.data))
+
+
+def test_a_forged_placement_leads_nobody_astray(swarm: Swarms) -> None:
+    """A newer placement that the publisher did not sign is no more than a hint."""
+    s = swarm(7, 1000)
+    digest, bits = s.link.content_id.digest, LOCAL.record_bits
+    bogus = tuple(
+        Stored(index, OnionKey.generate().public_key, bytes(32), NOW + 86400) for index in range(30)
+    )
+    forged = placement_record(digest, bogus, b"x" * 32, 99, bits, NOW)
+    for key in list(s.network.records):
+        if key[1] == RecordKind.PROVIDER:
+            del s.network.records[key]
+    s.network.records[forged.record.key, RecordKind.PLACEMENT, b"forged"] = forged
+    assert s.get() == s.data
+    named = {line.onion_key for line in bogus}
+    asked = [address.public_key for address in s.network.asked if address.public_key in named]
+    assert len(set(asked)) == len(asked)  # once each for the manifest, never for a block
 
 
 def test_n2_tor_lost_in_mid_fetch_is_waited_for_and_nothing_is_fetched_twice(

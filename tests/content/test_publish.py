@@ -21,6 +21,7 @@ from bitsnode.content.errors import (
     NoHolders,
     NotAnnounced,
     TooFewStored,
+    TorDown,
 )
 from bitsnode.content.journal import MAX_AGE, Jobs, Journal
 from bitsnode.content.progress import Event, HolderFailed, Resuming, Staging
@@ -218,6 +219,32 @@ def test_a_failing_holder_is_replaced_by_a_spare(
     published = drive(clock, service.publish(p.path, p.events.append))
     assert (published.code, published.holders) == ("10/30", 30)
     assert p.fetch(published.link) == p.data
+
+
+def test_n2_tor_lost_while_publishing_is_waited_for(publisher: Publishers) -> None:
+    """No holder is blamed for our own tor: the same ones get their shares when it is back."""
+    p = publisher(7, 2 * MIB)
+    lost: list[float] = []
+
+    def lose(_holder: MemoryHolder, request: Request) -> None:
+        if isinstance(request, PutData) and not lost:
+            lost.append(p.network.clock.seconds())
+            p.network.clock.callLater(0, p.network.lose_tor)
+            p.network.clock.callLater(40, setattr, p.network, "tor_down", False)
+
+    p.network.before = lose
+    link = p.publish()
+    assert p.network.clock.seconds() - lost[0] < 60
+    assert p.fetch(link) == p.data
+    assert [holder.requests["Commit"] for holder in p.network.holders] == [1] * 7
+
+
+def test_n2_publishing_without_tor_is_a_typed_error(publisher: Publishers) -> None:
+    """When no node can be asked because tor is down, the error says that."""
+    p = publisher(3, 100)
+    p.network.lose_tor()
+    with pytest.raises(TorDown):
+        p.publish()
 
 
 @pytest.mark.parametrize(("dead", "enough"), [(2, True), (3, False)])
