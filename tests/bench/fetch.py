@@ -41,15 +41,14 @@ def http_onion(holder: CliNode, folder: Path) -> Iterator[str]:
 
     socket = folder / "http.sock"
     server = subprocess.Popen([sys.executable, "-c", _SERVER, str(folder), str(socket)])
-    control = Controller.from_socket_file(str(holder.home / "tor" / "control"))
     try:
-        control.authenticate()
-        service = control.create_ephemeral_hidden_service(
-            {80: f"unix:{socket}"}, await_publication=True
-        )
-        yield f"{service.service_id}.onion"
+        with Controller.from_socket_file(str(holder.home / "tor" / "control.sock")) as control:
+            control.authenticate()
+            service = control.create_ephemeral_hidden_service(
+                {80: f"unix:{socket}"}, await_publication=True
+            )
+            yield f"{service.service_id}.onion"
     finally:
-        control.close()
         server.terminate()
         server.wait()
 
@@ -59,7 +58,7 @@ def curl(reader: CliNode, host: str) -> float:
     done = subprocess.run(
         [
             *["curl", "--silent", "--fail", "--write-out", "%{time_total}\\n"],
-            *["--proxy", f"socks5h://localhost{reader.home / 'tor' / 'socks'}"],
+            *["--proxy", f"socks5h://localhost{reader.home}/tor/socks.sock"],
             *[f"http://{host}/warm", "-o", "/dev/null", f"http://{host}/big", "-o", "/dev/null"],
         ],
         capture_output=True,
