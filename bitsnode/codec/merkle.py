@@ -37,7 +37,7 @@ def block_root(block: Buffer) -> bytes:
     start, level = _LEAF_HASH.copy, []
     data = bytes(block)
     whole = len(data) - len(data) % LEAF_SIZE
-    for (leaf,) in _LEAVES(data[:whole]):
+    for (leaf,) in _LEAVES(memoryview(data)[:whole]):
         leaf_hash = start()
         leaf_hash.update(leaf)
         level.append(leaf_hash.digest())

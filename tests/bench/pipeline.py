@@ -25,18 +25,14 @@ from bitsnode.codec.whitening import whiten
 from bitsnode.content.staging import AHEAD, block_roots
 
 THREADS = 3  # one more than cores: zfec lets go of the interpreter
-ROUNDS = 3  # of which the best counts, for every stage alike
+ROUNDS = 5  # stages take turns, and the best turn of each counts
 GOAL = 0.6
 
 
-def _speed(mib: int, work: Callable[[], object]) -> float:
-    """Return MB of plaintext per second."""
-    seconds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return mib * CHUNK_SIZE / 1e6 / min(seconds)
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def _ahead(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], Any]]) -> list[Any]:
@@ -84,7 +80,7 @@ def _decode(
             digest.update(plain)
 
 
-def run(mib: int = 32, k: int = 10, n: int = 30) -> dict[str, float]:
+def run(mib: int = 24, k: int = 10, n: int = 30) -> dict[str, float]:
     """Measure everything.
 
     Args:
@@ -107,13 +103,16 @@ def run(mib: int = 32, k: int = 10, n: int = 30) -> dict[str, float]:
         {i: (whiten(keys[i], 0, number, b), block_root(b)) for i, b in blocks.items()}
         for number, blocks in enumerate(picked)
     ]
-    found = {
-        "chacha20poly1305": _speed(mib, lambda: [aead.encrypt(nonce, c, None) for c in chunks]),
-        "zfec encode": _speed(mib, lambda: [encode(code, each) for each in sealed]),
-        "encode": _speed(mib, lambda: _encode(code, cipher, chunks)),
-        "zfec decode": _speed(mib, lambda: [decode(code, b, CHUNK_SIZE + 16) for b in picked]),
-        "decode": _speed(mib, lambda: _decode(code, cipher, keys, stored)),
+    stages: dict[str, Callable[[], object]] = {
+        "chacha20poly1305": lambda: [aead.encrypt(nonce, each, None) for each in chunks],
+        "zfec encode": lambda: [encode(code, each) for each in sealed],
+        "encode": lambda: _encode(code, cipher, chunks),
+        "zfec decode": lambda: [decode(code, each, CHUNK_SIZE + 16) for each in picked],
+        "decode": lambda: _decode(code, cipher, keys, stored),
     }
+    turns = [{name: _seconds(work) for name, work in stages.items()} for _ in range(ROUNDS)]
+    size = mib * CHUNK_SIZE / 1e6
+    found = {name: size / min(turn[name] for turn in turns) for name in stages}
     for name in ("encode", "decode"):
         slower = min(found["chacha20poly1305"], found[f"zfec {name}"])
         found[f"{name} ratio"] = found[name] / slower
