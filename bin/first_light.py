@@ -75,7 +75,7 @@ def publish_sample(home: str, directory: Path) -> tuple[Path, dict[str, Any]]:
     say(f"Publishing {sample.name} ({SAMPLE_SIZE - 1} bytes) from {Path(home).name} …")
     published = bitsnode("--home", home, "publish", "--free", sample)
     say(f"content id {published['content_id']}")
-    say(f"code {published['code']}, {published['holders']} holders")
+    say(f"code {published['code']}, {len(published['holders'])} holders")
     say(f"sha256     {published['sha256']}")
     return sample, published
 
@@ -125,7 +125,7 @@ def check(directory: Path) -> None:
                 raise CheckFailed("the newcomer should hold no share")
             output = directory / "fetched.bin"
             got = bitsnode("--home", home, "get", published["link"], "-o", output)
-            holders, seconds = got["holders"], got["seconds"]
+            holders, seconds = len(got["holders"]), got["seconds"]
             say(f"Fetched {got['bytes']} bytes in {seconds:.1f} s from {holders} holders.")
             say(f"sha256     {sha256(output)}")
             if sha256(output) != sha256(sample):

@@ -146,7 +146,7 @@ class NodeControl:
             "sha256": done.sha256.hex(),
             "bytes": done.bytes,
             "code": done.code,
-            "holders": done.holders,
+            "holders": [str(holder) for holder in done.holders],
         }
 
     async def get(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
@@ -171,7 +171,7 @@ class NodeControl:
             "path": str(done.path),
             "sha256": done.sha256.hex(),
             "bytes": done.bytes,
-            "holders": done.holders,
+            "holders": [str(holder) for holder in done.holders],
             "seconds": done.seconds,
         }
 

@@ -44,5 +44,5 @@ def command(line: CommandLine, link: str, output: Path, byte_range: tuple[int, i
 def _show(result: dict[str, Any]) -> str:
     return (
         f"{result['path']}: {size(result['bytes'])} in {result['seconds']:.1f} s"
-        f" from {result['holders']} nodes\nsha256 {result['sha256']}"
+        f" from {len(result['holders'])} nodes\nsha256 {result['sha256']}"
     )

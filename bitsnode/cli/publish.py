@@ -28,7 +28,7 @@ def command(line: CommandLine, path: Path, free: bool) -> None:
 def _show(result: dict[str, Any]) -> str:
     return (
         f"{result['link']}\n\n"
-        f"{size(result['bytes'])} on {result['holders']} nodes, code {result['code']}:"
+        f"{size(result['bytes'])} on {len(result['holders'])} nodes, code {result['code']}:"
         f" any {result['code'].split('/')[0]} of them are enough to read it.\n"
         "Keep the link: whoever has it can read the content, and without it nobody can."
     )

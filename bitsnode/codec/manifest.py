@@ -1,8 +1,9 @@
 """The manifest: what a content is made of. Its hash is the content id; it names no holder.
 
-Plain form: a canonical CBOR map (`Manifest`). Stored form: sealed under a key that the content id
-gives, canonical CBOR of ``[plain form, signature of context ‖ plain form]``. Every number in it
-is checked before anything is allocated by it.
+Plain form: a canonical CBOR list (`Manifest`), which is valid dag-cbor, as the content id says.
+Stored form: sealed under a key that the content id gives, canonical CBOR of ``[plain form,
+signature of context ‖ plain form]``. Every number in it is checked before anything is allocated
+by it.
 """
 
 from typing import Final
@@ -21,7 +22,7 @@ from bitsnode.errors import RemoteProtocolError
 from bitsnode.ids import ContentId, Context, sha256
 from bitsnode.wire import cbor
 from bitsnode.wire.messages import MAX_MANIFEST
-from bitsnode.wire.schema import Bytes, ListOf, Uint, field, from_map, to_map
+from bitsnode.wire.schema import Bytes, ListOf, Uint, field, from_list, to_list
 
 MANIFEST_VERSION: Final = 1
 MAX_SEGMENTS: Final = MAX_MANIFEST // ROOT_SIZE  # more roots would not fit
@@ -112,7 +113,7 @@ class SealedManifest:
             BadManifest: the content is so large that its manifest exceeds 1 MiB.
         """
         manifest.check()
-        plain = cbor.encode(to_map(manifest))
+        plain = cbor.encode(to_list(manifest))
         content_id = ContentId(sha256(plain))
         key = nacl.signing.SigningKey(publisher_seed)
         signed = cbor.encode([plain, key.sign(Context.MANIFEST + plain).signature])
@@ -138,7 +139,7 @@ class SealedManifest:
             plain, signature = outer
             if sha256(plain) != content_id.digest:
                 raise BadManifest
-            manifest = from_map(Manifest, cbor.decode(plain, MAX_MANIFEST))
+            manifest = from_list(Manifest, cbor.decode(plain, MAX_MANIFEST))
             manifest.check()
             key = nacl.signing.VerifyKey(manifest.publisher)
             key.verify(Context.MANIFEST + plain, signature)

@@ -1,6 +1,6 @@
 """What the flows need of the other rooms, and how a holder is asked."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -49,8 +49,8 @@ class Dht(Protocol):
     async def get_records(self, key: bytes, isolation: Isolation) -> list[SignedRecord]:
         """Return the verified records of a key."""
 
-    async def put_record(self, record: SignedRecord, isolation: Isolation) -> int:
-        """Return how many nodes took the record."""
+    async def put_records(self, records: Sequence[SignedRecord], isolation: Isolation) -> list[int]:
+        """Put records of one key; return of each how many nodes took it."""
 
     async def find_storers(self, count: int, isolation: Isolation) -> list[SignedCard]:
         """Return distinct nodes that store."""

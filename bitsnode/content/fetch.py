@@ -22,6 +22,7 @@ from bitsnode.content.progress import Fetching, HolderFailed, OnEvent, Resuming,
 from bitsnode.content.sources import Source, State
 from bitsnode.content.waiting import Alarm, Tasks, all_of
 from bitsnode.wire.messages import MAX_DATA, Data, Part, ReadShare
+from onion.address import OnionAddress
 from onion.isolation import Isolation
 
 LOOK_SECONDS: Final = 2.0  # between looks at what is late, when nothing happens
@@ -94,9 +95,9 @@ class Fetch:
         self.held: dict[int, list[int]] = {chunk: [] for chunk in chunks}
 
     @property
-    def holders(self) -> int:
-        """How many holders gave a block that was verified."""
-        return len({source.address for source in self._sources if source.gave})
+    def holders(self) -> tuple[OnionAddress, ...]:
+        """The holders that gave a block that was verified, the best first."""
+        return tuple(dict.fromkeys(source.address for source in self._sources if source.gave))
 
     async def run(self) -> None:
         """Return when k blocks of every chunk are there.

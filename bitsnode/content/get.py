@@ -17,6 +17,7 @@ from bitsnode.content.output import Output
 from bitsnode.content.partial import Partial
 from bitsnode.content.progress import Decoding, Locating, ManifestVerified, OnEvent
 from bitsnode.content.sources import sources_of
+from onion.address import OnionAddress
 from onion.isolation import Isolation
 
 Range = tuple[int, int]  # first and last byte, both included
@@ -37,7 +38,7 @@ class Fetched:
     path: Path
     sha256: bytes
     bytes: int
-    holders: int
+    holders: tuple[OnionAddress, ...]
     seconds: float
 
 

@@ -25,7 +25,6 @@ LEASE: Final = 30 * 24 * HOUR  # seconds asked for
 RETRIES: Final = 2  # more times that a share is tried when no spare holder is left
 RETRY_SECONDS: Final = 5.0  # before the first of them, doubled for the next
 OUTAGES: Final = 18  # attempts of a share while our own tor is down: 90 s
-PUTS_AT_ONCE: Final = 6  # records put side by side
 
 
 class Placing:
@@ -144,7 +143,7 @@ class Placing:
         await self._note(lambda journal: attrs.evolve(journal, sequence=journal.sequence + 1))
         placement, providers = await self._tools.run(self._records)
         everything = [placement, *providers.values()]
-        taken = await all_of((self._put(record) for record in everything), PUTS_AT_ONCE)
+        taken = await self._tools.dht.put_records(everything, self._isolation)
         if not taken[0]:
             raise NotAnnounced
         attach = (
@@ -161,9 +160,6 @@ class Placing:
         providers = {line: provider_record(digest, line, sequence, bits, now) for line in stored}
         seed = journal.publisher_seed
         return placement_record(digest, stored, seed, sequence, bits, now), providers
-
-    async def _put(self, record: SignedRecord) -> int:
-        return await self._tools.dht.put_record(record, self._isolation)
 
     async def _attach(self, line: Stored, records: tuple[bytes, ...]) -> None:
         holder = Holder(OnionAddress.from_public_key(line.onion_key), 0, 0, 0)

@@ -17,6 +17,7 @@ from bitsnode.content.staging import stage
 from bitsnode.content.upload import Holder
 from bitsnode.content.willing import find_willing, fit
 from bitsnode.ids import ContentId
+from onion.address import OnionAddress
 from onion.isolation import Isolation
 
 
@@ -30,7 +31,7 @@ class Published:
         sha256: of the plaintext, 32 bytes.
         bytes: of plaintext.
         code: ``k/n``.
-        holders: how many keep a share.
+        holders: that keep a share, by index.
     """
 
     content_id: ContentId
@@ -38,7 +39,7 @@ class Published:
     sha256: bytes
     bytes: int
     code: str
-    holders: int
+    holders: tuple[OnionAddress, ...]
 
 
 class Publish:
@@ -142,5 +143,8 @@ def _result(job: Job) -> Published:
         sha256=journal.sha256,
         bytes=journal.size,
         code=str(journal.code),
-        holders=len(journal.stored),
+        holders=tuple(
+            OnionAddress.from_public_key(stored.onion_key)
+            for stored in sorted(journal.stored, key=lambda stored: stored.index)
+        ),
     )

@@ -1,7 +1,7 @@
 """For tests: holders with real share stores in memory-joined reach, on a clock that is driven."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -215,9 +215,12 @@ class MemoryNetwork:
             raise Unreachable(self.holders[0].address) from TorUnavailable()
         return [record for (at, _, _), record in self.records.items() if at == key]
 
-    async def put_record(self, record: SignedRecord, isolation: Isolation) -> int:
-        """See `bitsnode.content.asking.Dht.put_record`."""
+    async def put_records(self, records: Sequence[SignedRecord], isolation: Isolation) -> list[int]:
+        """See `bitsnode.content.asking.Dht.put_records`."""
         self.isolations.add(isolation)
+        return [self._put(record) for record in records]
+
+    def _put(self, record: SignedRecord) -> int:
         checked = SignedRecord.parse(
             record.data, puzzle_bits=LOCAL.record_bits, now=self.clock.seconds()
         )

@@ -20,7 +20,7 @@ from bitsnode.dht.repeating import Repeating
 from bitsnode.dht.responder import DhtResponder
 from bitsnode.dht.routing import Contact, RoutingTable
 from bitsnode.dht.saved import Saved, SavedUnusable
-from bitsnode.dht.upkeep import Upkeep, all_of
+from bitsnode.dht.upkeep import Upkeep, each_of
 from bitsnode.dht.walker import Walker
 from bitsnode.errors import BitsError, RemoteProtocolError
 from bitsnode.ids import DIGEST_SIZE, distance
@@ -200,20 +200,27 @@ class DhtService:
         return list({signed.data: signed for signed in found}.values())[:MAX_FOUND]
 
     async def put_record(self, record: SignedRecord, isolation: Isolation) -> int:
-        """Ask the k nodes nearest to the record's key to keep it; return how many do.
+        """Put one record; see `put_records`."""
+        return (await self.put_records([record], isolation))[0]
 
-        A node that does so as its duty keeps it too, and counts, if it is among the nearest.
+    async def put_records(self, records: Sequence[SignedRecord], isolation: Isolation) -> list[int]:
+        """Ask the k nodes nearest to the records' key to keep them; return how many do, of each.
+
+        One walk serves all, for they must share one key. A node that puts records as its duty
+        keeps them too, and counts, if it is among the nearest.
 
         Raises:
             NoPeers: there is nobody to ask.
         """
         self._need_peers()
-        key = record.record.key
+        (key,) = {signed.record.key for signed in records}
         nearest = (await self._lookups.find_node(key, isolation))[:K]
-        stored = 0
+        stored = [0] * len(records)
         if isolation == self._node_isolation and self._is_near(key, nearest):
-            stored = self._keep(record)
-        return stored + await all_of(self._lookups.put(card, record, isolation) for card in nearest)
+            stored = [self._keep(signed) for signed in records]
+        asked = [(card, signed) for card in nearest for signed in records]
+        taken = await each_of(self._lookups.put(*pair, isolation) for pair in asked)
+        return [kept + sum(taken[number :: len(records)]) for number, kept in enumerate(stored)]
 
     async def find_storers(self, count: int, isolation: Isolation) -> list[SignedCard]:
         """Return up to ``count`` different nodes that store, drawn by walks to random points.

@@ -40,12 +40,17 @@ _log = Logger()
 
 async def all_of(work: Iterable[Coroutine[Any, Any, None]]) -> int:
     """Run these side by side and return how many raised no BitsError; cancelling cancels all."""
+    return sum(await each_of(work))
+
+
+async def each_of(work: Iterable[Coroutine[Any, Any, None]]) -> list[bool]:
+    """Run these side by side and return of each whether it raised no BitsError."""
     started = [Deferred.fromCoroutine(one) for one in work]
     results = await DeferredList(started, consumeErrors=True)
     for ok, result in results:
         if not ok and isinstance(result, Failure) and not isinstance(result.value, BitsError):
             _log.failure("A part of the DHT's work failed by a bug", failure=result)
-    return sum(1 for ok, _ in results if ok)
+    return [ok for ok, _ in results]
 
 
 class Upkeep:

@@ -144,3 +144,24 @@ def from_map(cls: type[T], found: object) -> T:
     if found.keys() != forms.keys():
         raise BadField(f"A {cls.__name__} lacks a field or has one too many.")
     return cls(**{name: form.check(found[key]) for key, (name, form) in forms.items()})
+
+
+def to_list(value: Any) -> list[object]:
+    """Return the CBOR list of a signed object whose keys are 1, 2, 3 … in their order.
+
+    Raises:
+        LocalProtocolError: a field is not of its form, which is our own bug.
+    """
+    found = to_map(value)
+    return [found[key] for key in range(1, len(found) + 1)]
+
+
+def from_list(cls: type[T], found: object) -> T:
+    """Return the object of class ``cls`` that a decoded CBOR list holds.
+
+    Raises:
+        BadField: not a list, one of another length, or a field not of its form.
+    """
+    if type(found) is not list:
+        raise BadField("A signed object should be a list.")
+    return from_map(cls, dict(enumerate(found, 1)))

@@ -112,9 +112,8 @@ def test_killed_holders(whole_net: CliLocalnet, tmp_path: Path) -> None:
         assert sha256(target) == sha256(source)
 
 
-def kill_when_fetched(fetcher: CliNode, link: str, target: Path, enough: int) -> None:
-    """Begin a fetch, and kill its node as soon as so many bytes of blocks are verified."""
-    pid = fetcher.status()["pid"]
+def fetch_until(fetcher: CliNode, link: str, target: Path, enough: int) -> "subprocess.Popen[str]":
+    """Begin a fetch, and return as soon as so many bytes of blocks are verified."""
     get = subprocess.Popen(
         [*BITSNODE, "--home", str(fetcher.home), "get", link, "-o", str(target), "--json"],
         stdout=subprocess.PIPE,
@@ -122,11 +121,19 @@ def kill_when_fetched(fetcher: CliNode, link: str, target: Path, enough: int) ->
         text=True,
     )
     for line in get.stdout or []:
-        if json.loads(line).get("event") == "fetching" and json.loads(line)["done"] >= enough:
-            os.kill(pid, signal.SIGKILL)
-            break
-    assert "The node stopped" in get.communicate()[1]
-    assert not target.exists()
+        event = json.loads(line)
+        if event.get("event") == "fetching" and event["done"] >= enough:
+            return get
+    raise AssertionError(f"the fetch ended before: {get.communicate()[1]}")
+
+
+def tor_of(pid: int) -> int:
+    """Return the process id of the tor that a node has started."""
+    children = subprocess.run(
+        ["pgrep", "-P", str(pid), "-x", "tor"], capture_output=True, text=True, check=True
+    )
+    (tor,) = children.stdout.split()
+    return int(tor)
 
 
 def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: Path) -> None:
@@ -137,7 +144,11 @@ def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: P
     published = publish(whole_net.nodes[0], source)
     before = served(whole_net.nodes)
     with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
-        kill_when_fetched(fetcher, published["link"], target, size // 2)
+        pid = fetcher.status()["pid"]
+        get = fetch_until(fetcher, published["link"], target, size // 2)
+        os.kill(pid, signal.SIGKILL)
+        assert "The node stopped" in get.communicate()[1]
+        assert not target.exists()
     with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
         between = served(whole_net.nodes)
         fetcher.ok("get", published["link"], "-o", target)
@@ -148,15 +159,31 @@ def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: P
     assert second <= size // 2 + 4 * MIB
 
 
+def test_n2_tor_killed_while_fetching(whole_net: CliLocalnet, tmp_path: Path) -> None:
+    """The fetch waits for tor, goes on by itself, and fetches nothing verified again."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    size = 32 * MIB
+    source.write_bytes(secrets.token_bytes(size))
+    published = publish(whole_net.nodes[0], source)
+    before = served(whole_net.nodes)
+    with whole_net.newcomer("waiter", "--storage", "0") as fetcher:
+        pid = fetcher.status()["pid"]
+        get = fetch_until(fetcher, published["link"], target, size // 2)
+        os.kill(tor_of(pid), signal.SIGKILL)
+        out, errors = get.communicate()
+        assert get.returncode == 0, errors
+        assert any(json.loads(line).get("event") == "waiting" for line in out.splitlines())
+        assert fetcher.status()["pid"] == pid
+    assert sha256(target) == sha256(source)
+    # what was on its way when tor died is served twice
+    assert served(whole_net.nodes) - before <= size + 12 * MIB
+
+
 def test_a_node_whose_tor_is_killed_comes_back(whole_net: CliLocalnet, tmp_path: Path) -> None:
     """The node says that tor is gone, starts it again, and is reachable without a restart."""
     node = whole_net.nodes[2]
     pid = node.status()["pid"]
-    tor = subprocess.run(
-        ["pgrep", "-P", str(pid), "-x", "tor"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert len(tor) == 1
-    subprocess.run(["kill", f"-{signal.SIGKILL.value}", tor[0]], check=True)
+    os.kill(tor_of(pid), signal.SIGKILL)
     wait_for(lambda: node.status()["state"] != "reachable")
     wait_for(lambda: node.status()["state"] == "reachable")
     assert node.status()["pid"] == pid

@@ -41,7 +41,7 @@ def hostile(changes: dict[int, object], signature: bytes | None = None) -> tuple
         8: GOOD.whitening_commitment,
     }
     fields.update(changes)
-    plain = cbor.encode({key: value for key, value in fields.items() if value is not None})
+    plain = cbor.encode([value for _, value in sorted(fields.items()) if value is not None])
     signature = signature or KEY.sign(Context.MANIFEST + plain).signature
     content_id = ContentId(sha256(plain))
     return seal(manifest_key(content_id.digest), cbor.encode([plain, signature])), content_id
@@ -54,6 +54,17 @@ def test_what_is_built_parses() -> None:
     data, content_id = hostile({})
     assert content_id == built.content_id
     assert SealedManifest.parse(data, content_id).manifest == GOOD
+
+
+def test_the_plain_form_is_dag_cbor() -> None:
+    """A content id says dag-cbor, so its plain form is a list of what dag-cbor knows.
+
+    See https://ipld.io/specs/codecs/dag-cbor/spec/: map keys would have to be texts.
+    """
+    built = SealedManifest.build(GOOD, SEED)
+    opened = cbor.decode(unseal(manifest_key(built.content_id.digest), built.data), MAX_MANIFEST)
+    fields = cbor.decode(opened[0], MAX_MANIFEST)
+    assert [type(field) for field in fields] == [int, int, int, int, int, list, bytes, bytes]
 
 
 def test_an_empty_content_has_no_segments() -> None:
