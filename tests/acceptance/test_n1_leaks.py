@@ -16,7 +16,7 @@ import pytest_twisted
 from twisted.internet.threads import deferToThread
 
 from onion.localnet import PrivateTorNetwork, TorOptions
-from tests.acceptance.cli_net import BITSNODE, sha256
+from tests.acceptance.cli_net import BITSNODE, sha256, wait_for
 from tests.integration.namespaces import (
     Namespace,
     assert_no_inet_socket,
@@ -152,13 +152,15 @@ def _every_command(inside: Namespace, path: Path, options: TorOptions) -> None:
     source.write_bytes(secrets.token_bytes(SIZE))
     with ExitStack() as stack:
         nodes = _nodes(stack, inside, path, options, dict(os.environ))
+        for node in nodes:
+            wait_for(lambda node=node: len(node.command("peers")["peers"]) == NODES - 1)
         published = nodes[0].command("publish", "--free", str(source))
         assert published["code"].endswith(f"/{NODES - 1}")
         nodes[1].command("get", published["link"], "-o", str(target))
         assert sha256(target) == sha256(source)
         nodes[2].command("get", published["link"], "-o", str(target), "--range", "5-9")
         assert target.read_bytes() == source.read_bytes()[5:10]
-        nodes[3].command("peers")
+        nodes[3].command("status")
         nodes[3].command("doctor")
         for node in nodes:
             node.stop()

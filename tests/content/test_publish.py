@@ -217,7 +217,10 @@ def test_a_failing_holder_is_replaced_by_a_spare(
     p.network.before = fail
     service = p.network.service(p.home)
     published = drive(clock, service.publish(p.path, p.events.append))
-    assert (published.code, published.holders) == ("10/30", 30)
+    assert (published.code, len(published.holders)) == ("10/30", 30)
+    assert not {holder.key.public_key for holder in failed} & {
+        holder.public_key for holder in published.holders
+    }
     assert p.fetch(published.link) == p.data
 
 
