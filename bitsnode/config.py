@@ -111,7 +111,7 @@ class _Toml:
     def read(cls, path: Path) -> "_Toml":
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             values = {}
         except (OSError, ValueError) as error:
             raise BadSettings(f"{path} cannot be read: {error}") from error

@@ -26,9 +26,10 @@ def command(line: CommandLine, path: Path, free: bool) -> None:
 
 
 def _show(result: dict[str, Any]) -> str:
+    k, nodes = int(result["code"].split("/")[0]), len(result["holders"])
+    enough = "any one of them is" if k == 1 else f"any {k} of them are"
     return (
         f"{result['link']}\n\n"
-        f"{size(result['bytes'])} on {len(result['holders'])} nodes, code {result['code']}:"
-        f" any {result['code'].split('/')[0]} of them are enough to read it.\n"
+        f"{size(result['bytes'])} on {nodes} nodes: {enough} enough to read it.\n"
         "Keep the link: whoever has it can read the content, and without it nobody can."
     )
