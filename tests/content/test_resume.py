@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import stat
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,8 @@ class World:
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
                 work(lambda: signal.setitimer(signal.ITIMER_REAL, seconds) and None)
                 os._exit(0)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         status = os.waitpid(child, 0)[1]
@@ -298,6 +301,8 @@ def test_c6_50_kills_of_publish_and_fetch(world: World) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_c6_1000_kills_of_publish_and_fetch(world: World) -> None:
-    """Killed at 1000 random points, both end as if nothing had happened."""
-    check_kills(world, 1000)
+def test_c6_1000_kills_of_publish_and_fetch(tmp_path: Path) -> None:
+    """The same 1,000 times, in 20 worlds, for a world's holders are full after some hundreds."""
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+        check_kills(World(tmp_path / str(number)), 50)
