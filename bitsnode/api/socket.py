@@ -12,6 +12,13 @@ from bitsnode.api.app import Command, ControlApi
 from onion.sockets import socket_directory
 
 
+class _QuietSite(Site):
+    """A site without an access log: who asked what and when is nobody's business."""
+
+    def log(self, request: object) -> None:
+        """Write nothing."""
+
+
 def listen(reactor: Any, home: Path, commands: "dict[str, Command]") -> IListeningPort:
     """Serve the commands on ``home/api.sock`` (0600) with a new token in ``home/api.token``.
 
@@ -29,7 +36,7 @@ def listen(reactor: Any, home: Path, commands: "dict[str, Command]") -> IListeni
     if path != public:
         path.unlink(missing_ok=True)
         public.symlink_to(path)
-    site = Site(ControlApi(commands, token).app.resource())
+    site = _QuietSite(ControlApi(commands, token).app.resource())
     site.noisy = False
     port: IListeningPort = reactor.listenUNIX(str(path), site, mode=0o600, wantPID=False)
     return port
