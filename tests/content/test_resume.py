@@ -248,6 +248,11 @@ class World:
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
         return not os.WIFSIGNALED(status)
 
+    def shares_of(self, link: str) -> int:
+        """Return how many shares of a link's content the holders keep."""
+        filed = storage_index(Link.parse(link).content_id.digest).hex()
+        return len(list((self.folder / "network").rglob(f"{filed}.*")))
+
     def _lines(self, name: str) -> list[str]:
         try:
             return (self.folder / name).read_text().split()
@@ -273,9 +278,14 @@ def check_kills(world: World, kills: int) -> None:
     while done < kills // 2:
         ended = world.in_child(world.publish, secrets.randbelow(600) / 1000 + 0.001)
         done += not ended
-        for job in Jobs(world.folder / "alice/staging").complete():
+        left = Jobs(world.folder / "alice/staging").complete()
+        for job in left:
             now = (job.journal.link.text, job.snapshot.read_bytes())
             assert staged.setdefault(job.folder, now) == now
+        if not ended:
+            # a job is let go only when its shares are kept, if killed before it could say so
+            for folder in staged.keys() - {job.folder for job in left}:
+                assert world.shares_of(staged.pop(folder)[0]) == 3
         if ended:
             text = world.links.read_text()
             assert text in {link for link, _ in staged.values()} or not staged

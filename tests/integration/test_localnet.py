@@ -138,7 +138,7 @@ async def test_a_killed_supervisor_takes_its_tors_along_and_is_recovered(tmp_pat
         assert await deferToThread(supervisor.stdout.readline) == b"ready\n"
         pids = list(load_network(home).pids.values())
         supervisor.kill()
-    await deferToThread(_wait_until_dead, pids, 5.0)
+    await deferToThread(_wait_until_dead, pids, 60.0)
     with pytest.raises(NoRunningNetwork):
         load_client_options(home)
     network = _network(home)
