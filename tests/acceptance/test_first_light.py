@@ -147,7 +147,9 @@ def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: P
         pid = fetcher.status()["pid"]
         get = fetch_until(fetcher, published["link"], target, size // 2)
         os.kill(pid, signal.SIGKILL)
-        assert "The node stopped" in get.communicate()[1]
+        assert get.stderr is not None
+        assert "The node stopped" in get.stderr.read()
+        get.communicate()
         assert not target.exists()
     with whole_net.newcomer("fetcher", "--storage", "0") as fetcher:
         between = served(whole_net.nodes)
@@ -156,27 +158,31 @@ def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: P
     assert sha256(target) == sha256(source)
     assert between - before >= size // 2
     # half was verified before; a slow holder's block may be asked of another one as well
-    assert second <= size // 2 + 4 * MIB
+    assert second <= size // 2 + 8 * MIB
 
 
 def test_n2_tor_killed_while_fetching(whole_net: CliLocalnet, tmp_path: Path) -> None:
     """The fetch waits for tor, goes on by itself, and fetches nothing verified again."""
     source, target = tmp_path / "in", tmp_path / "out"
-    size = 32 * MIB
+    size = 48 * MIB
     source.write_bytes(secrets.token_bytes(size))
     published = publish(whole_net.nodes[0], source)
     before = served(whole_net.nodes)
     with whole_net.newcomer("waiter", "--storage", "0") as fetcher:
         pid = fetcher.status()["pid"]
-        get = fetch_until(fetcher, published["link"], target, size // 2)
+        get = fetch_until(fetcher, published["link"], target, 36 * MIB)
         os.kill(tor_of(pid), signal.SIGKILL)
-        out, errors = get.communicate()
+        # not communicate(): it would miss what the iteration above has read ahead
+        events = [json.loads(line).get("event") for line in get.stdout or []]
+        errors = get.stderr.read() if get.stderr else ""
+        get.communicate()
         assert get.returncode == 0, errors
-        assert any(json.loads(line).get("event") == "waiting" for line in out.splitlines())
+        assert "waiting" in events
         assert fetcher.status()["pid"] == pid
     assert sha256(target) == sha256(source)
-    # what was on its way when tor died is served twice
-    assert served(whole_net.nodes) - before <= size + 12 * MIB
+    # 36 MiB were verified; what was on its way when tor died, the windows of four holders of 4 MiB
+    # each, is served twice, and a slow holder's block may be asked of another one
+    assert served(whole_net.nodes) - before <= size + 24 * MIB
 
 
 def test_a_node_whose_tor_is_killed_comes_back(whole_net: CliLocalnet, tmp_path: Path) -> None:
