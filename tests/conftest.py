@@ -1,10 +1,13 @@
 """What all tests share."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A slow machine is not a failing test: with the default deadline of 200 ms correct tests fail.
-settings.register_profile("bits", deadline=None, print_blob=True)
+# A slow machine is not a failing test: with the default deadline of 200 ms correct tests fail, and
+# so they do with the health check that wants ten inputs drawn within a second.
+settings.register_profile(
+    "bits", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("bits")
 
 

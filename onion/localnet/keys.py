@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,16 @@ def find_program(name: str) -> str:
     if found is None:
         raise ProgramMissing(name)
     return os.path.abspath(found)
+
+
+def killed_with_parent() -> list[str]:
+    """Return what to put before a command for the kernel to kill it when its parent dies.
+
+    `PR_SET_PDEATHSIG` of prctl(2), by setpriv of util-linux; empty where there is none. tor ends
+    with its owner by itself, but tor 0.4.9.11 can deadlock in its own exit.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [] if setpriv is None else [os.path.abspath(setpriv), "--pdeathsig", "KILL"]
 
 
 def spare_file() -> Path:

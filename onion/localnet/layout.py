@@ -18,6 +18,7 @@ from typing import Any
 
 import stem
 from attrs import frozen
+from stem.connection import AuthenticationFailure
 from stem.control import Controller
 
 from onion.localnet.config import AUTHORITY, TorOptions
@@ -193,8 +194,8 @@ def _halt(socket: Path) -> None:
         with _controller(socket) as controller:
             controller.authenticate()
             controller.signal(stem.Signal.HALT)
-    except (stem.ControllerError, OSError):
-        return  # as nearly always: nobody listens any more
+    except (stem.ControllerError, AuthenticationFailure, OSError):
+        return  # as nearly always: nobody listens any more, or is just closing
 
 
 @contextmanager

@@ -219,7 +219,8 @@ class PrivateTorNetwork:
             daemon = RelayDaemon(self._reactor, relay, self._daemon_exited)
             torrc = str(relay.directory / "torrc")
             # --hush: what is wrong before the log file is open goes to the output we keep.
-            daemon.spawn([*prefix, tor, "--hush", "-f", torrc, "--defaults-torrc", os.devnull])
+            command = [tor, "--hush", "-f", torrc, "--defaults-torrc", os.devnull]
+            daemon.spawn([*prefix, *keys.killed_with_parent(), *command])
             self._daemons.append(daemon)
         await _all(connect(daemon) for daemon in self._daemons)
 

@@ -1,11 +1,14 @@
 """Publish on one node and get on another, through real tors, with nothing but the commands."""
 
+import contextlib
 import json
 import os
 import secrets
 import signal
 import subprocess
 import tarfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -134,6 +137,25 @@ def tor_of(pid: int) -> int:
     )
     (tor,) = children.stdout.split()
     return int(tor)
+
+
+@contextlib.contextmanager
+def killing_tor(pid: int) -> Iterator[None]:
+    """Kill the tor of a node, and every tor that it starts instead, as long as this is entered."""
+    enough = threading.Event()
+
+    def kill() -> None:
+        while not enough.wait(0.05):
+            subprocess.run(["pkill", "-KILL", "-P", str(pid), "-x", "tor"], check=False)
+
+    killer = threading.Thread(target=kill)
+    os.kill(tor_of(pid), signal.SIGKILL)
+    killer.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        killer.join()
 
 
 def test_a_killed_fetch_goes_on_where_it_was(whole_net: CliLocalnet, tmp_path: Path) -> None:
