@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -171,8 +172,8 @@ def clear(directory: Path) -> None:
     that lives nevertheless is told to stop.
     """
     sockets = directory / "sockets"
-    for socket in sockets.glob("*.control"):
-        _halt(socket)
+    for path in sockets.glob("*.control"):
+        _halt(path)
     (directory / "network.json").unlink(missing_ok=True)
     remove_sockets(directory)
     for path in directory.glob("relay*"):
@@ -189,18 +190,22 @@ def remove_sockets(directory: Path) -> None:
         sockets.unlink()
 
 
-def _halt(socket: Path) -> None:
+def _halt(path: Path) -> None:
+    # stem leaves its own socket open when it cannot connect
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) != 0:
+            return  # as nearly always: nobody listens any more
     try:
-        with _controller(socket) as controller:
+        with _controller(path) as controller:
             controller.authenticate()
             controller.signal(stem.Signal.HALT)
     except (stem.ControllerError, AuthenticationFailure, OSError):
-        return  # as nearly always: nobody listens any more, or is just closing
+        return  # it is just closing
 
 
 @contextmanager
-def _controller(socket: Path) -> Iterator[Controller]:
-    controller = Controller.from_socket_file(str(socket))
+def _controller(path: Path) -> Iterator[Controller]:
+    controller = Controller.from_socket_file(str(path))
     try:
         yield controller
     finally:

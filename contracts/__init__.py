@@ -1,0 +1,1 @@
+"""The contracts on chain: Solidity sources, compiled artifacts, and what loads them."""

@@ -1,0 +1,1 @@
+"""Stealth addresses; later fields, trees and proofs: pure, no I/O."""
