@@ -1,0 +1,1 @@
+"""The chain: what the node knows of it, asks of it and sends to it."""
