@@ -61,6 +61,10 @@ class Deployed:
     code_hash: str
 
 
+def _read_only(contracts: Mapping[str, Deployed]) -> Mapping[str, Deployed]:
+    return MappingProxyType(dict(contracts))
+
+
 @attrs.frozen
 class Deployment:
     """The contracts of bits on one chain.
@@ -71,7 +75,7 @@ class Deployment:
     """
 
     chain_id: int
-    contracts: Mapping[str, Deployed] = attrs.field(converter=MappingProxyType)
+    contracts: Mapping[str, Deployed] = attrs.field(converter=_read_only)
 
     @property
     def start_block(self) -> int:

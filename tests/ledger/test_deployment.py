@@ -33,6 +33,11 @@ def changed(**values: Any) -> bytes:
     return json.dumps(json.loads(DEPLOYMENT.dump()) | values).encode()
 
 
+def all_at(contract: dict[str, Any]) -> dict[str, Any]:
+    """Return the same contract under every name."""
+    return {name: contract for name in CONTRACTS}
+
+
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     """A file says what the deployment said, and where its logs begin."""
     path = tmp_path / "new" / "deployment.json"
@@ -72,8 +77,8 @@ def test_a_later_version_is_refused() -> None:
         {"version": None},
         {"contracts": {}},
         {"contracts": []},
-        {"contracts": dict.fromkeys(CONTRACTS, {"address": "0x12", "block": 1, "code_hash": ""})},
-        {"contracts": dict.fromkeys(CONTRACTS, {"address": 1, "block": 1, "code_hash": 2})},
+        {"contracts": all_at({"address": "0x12", "block": 1, "code_hash": "0x" + 64 * "1"})},
+        {"contracts": all_at({"address": 1, "block": 1, "code_hash": 2})},
     ],
 )
 def test_a_damaged_file_is_refused(values: dict[str, Any]) -> None:
