@@ -105,7 +105,15 @@ class _Toml:
     path: Path
     values: dict[str, Any]
 
-    KNOWN: ClassVar = ("network", "tor_control", "bootstrap", "storage")
+    KNOWN: ClassVar = (
+        "network",
+        "tor_control",
+        "bootstrap",
+        "storage",
+        "rpc",
+        "own_rpc",
+        "deployment",
+    )
 
     @classmethod
     def read(cls, path: Path) -> "_Toml":
@@ -132,6 +140,11 @@ class _Toml:
             raise BadSettings(f'{self.path}: "{key}" should be a list of texts in quotes.')
         return value
 
+    def file(self, key: str) -> Path | None:
+        """Return the path of a file, which may be relative to the home."""
+        value = self.text(key)
+        return None if value is None else self.path.parent / Path(value).expanduser()
+
 
 @attrs.frozen
 class Settings:
@@ -144,6 +157,9 @@ class Settings:
         tor_control: path of the control socket of a tor to attach to; None to start one.
         bootstrap: onion addresses, as text, of nodes to join through.
         storage: bytes given to other people's shares.
+        rpc: URLs of the chain's RPC servers, each run by somebody else.
+        own_rpc: URL of the RPC server of one's own chain node; "" for none.
+        deployment: file that says where the contracts of bits are on that chain.
     """
 
     home: Path
@@ -152,6 +168,9 @@ class Settings:
     tor_control: Path | None
     bootstrap: tuple[str, ...]
     storage: int
+    rpc: tuple[str, ...] = ()
+    own_rpc: str = ""
+    deployment: Path | None = None
 
     @classmethod
     def load(
@@ -163,6 +182,9 @@ class Settings:
         tor_control: str | None = None,
         bootstrap: Sequence[str] | None = None,
         storage: str | None = None,
+        rpc: Sequence[str] | None = None,
+        own_rpc: str | None = None,
+        deployment: Path | None = None,
     ) -> "Settings":
         """Join options with the home's ``config.toml``; an option given wins.
 
@@ -183,4 +205,7 @@ class Settings:
             tor_control=Path(control.removeprefix("unix:")) if control else None,
             bootstrap=tuple(bootstrap or file.texts("bootstrap")),
             storage=parse_size(storage or file.text("storage") or DEFAULT_STORAGE),
+            rpc=tuple(rpc or file.texts("rpc")),
+            own_rpc=own_rpc or file.text("own_rpc") or "",
+            deployment=deployment or file.file("deployment"),
         )

@@ -81,6 +81,18 @@ class LazyGroup(click.Group):
     metavar="SIZE",
     help="Space for other people's shares, such as 1GB; 0 keeps none.",
 )
+@click.option(
+    "--rpc",
+    metavar="URL",
+    multiple=True,
+    help="RPC server of the chain, reached through Tor; give two of different operators.",
+)
+@click.option("--own-rpc", metavar="URL", help="RPC server of your own chain node.")
+@click.option(
+    "--deployment",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File that says where the contracts of bits are on that chain.",
+)
 @click.option("--until-stdin-ends", is_flag=True, hidden=True)  # the lifeline of a supervisor
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 @click.option("--verbose", is_flag=True, help="Show tracebacks and debug messages.")

@@ -38,6 +38,9 @@ class CommandLine:
                 tor_control=options["tor_control"],
                 bootstrap=options["bootstrap"] or None,
                 storage=options["storage"],
+                rpc=options["rpc"] or None,
+                own_rpc=options["own_rpc"],
+                deployment=options["deployment"] and options["deployment"].absolute(),
             )
         except BitsError as error:
             raise click.UsageError(str(error)) from error
