@@ -1,4 +1,4 @@
-"""Dials onion services through tor: time limits, and a second attempt when the first is slow."""
+"""Dials through tor: time limits, and a second attempt when the first is slow."""
 
 # mypy: disallow-untyped-calls=False
 
@@ -29,7 +29,7 @@ from onion.errors import (
     RendezvousFailed,
 )
 from onion.isolation import Isolation
-from onion.network import Dialer
+from onion.network import Dialer, ExitDialer
 from onion.socks import SocksHandshake, SocksStream, StreamLimits, open_stream
 
 WINDOW = 128  # recent connect times that the 95th percentile is taken of
@@ -94,14 +94,47 @@ class OnionPeer:
     port: int
 
 
-class SocksDialer(Dialer):
-    """Dials through the SOCKS port of one tor, and knows no other way."""
+@implementer(IAddress)
+@attrs.frozen
+class ExitPeer:
+    """What a protocol of `dial_out` is told about its other end."""
+
+    host: str
+    port: int
+
+
+class _SocksPort:
+    """Opens streams through one SOCKS port."""
 
     def __init__(self, clock: IReactorTime, find_socks: FindSocks, times: DialTimes) -> None:
         self._clock = clock
         self._find_socks = find_socks
         self._times = times
         self.connect_times = ConnectTimes(times)
+
+    def open(
+        self, host: str, port: int, peer: IAddress, isolation: Isolation, factory: IProtocolFactory
+    ) -> Deferred[IProtocol]:
+        """Connect; a second attempt starts when the first is unusually slow."""
+        limits = StreamLimits(self._times.handshake, self._times.attempt)
+        started = self._clock.seconds()
+
+        def attempt(number: int) -> Deferred[SocksStream]:
+            identity = isolation if number == 0 else _second_identity(isolation)
+            handshake = SocksHandshake(host, port, identity)
+            return open_stream(self._find_socks(), handshake, self._clock, limits)
+
+        def connected(stream: SocksStream) -> IProtocol:
+            self.connect_times.add(self._clock.seconds() - started)
+            return stream.hand_over(factory, peer)
+
+        hedge_after = self.connect_times.hedge_after()
+        race = _Race(self._clock, attempt, hedge_after, self._times.total)
+        return race.start().addCallback(connected)
+
+
+class SocksDialer(_SocksPort, Dialer):
+    """Dials onion services through the SOCKS port of one tor, and knows no other way."""
 
     def dial(
         self,
@@ -110,22 +143,18 @@ class SocksDialer(Dialer):
         isolation: Isolation,
         factory: IProtocolFactory,
     ) -> Deferred[IProtocol]:
-        """See `Dialer.dial`; a second attempt starts when the first is unusually slow."""
-        limits = StreamLimits(self._times.handshake, self._times.attempt)
-        started = self._clock.seconds()
+        """See `Dialer.dial`."""
+        return self.open(address.host, port, OnionPeer(address, port), isolation, factory)
 
-        def attempt(number: int) -> Deferred[SocksStream]:
-            identity = isolation if number == 0 else _second_identity(isolation)
-            handshake = SocksHandshake(address.host, port, identity)
-            return open_stream(self._find_socks(), handshake, self._clock, limits)
 
-        def connected(stream: SocksStream) -> IProtocol:
-            self.connect_times.add(self._clock.seconds() - started)
-            return stream.hand_over(factory, OnionPeer(address, port))
+class SocksExitDialer(_SocksPort, ExitDialer):
+    """Dials names outside through the SOCKS port that one tor has for that."""
 
-        hedge_after = self.connect_times.hedge_after()
-        race = _Race(self._clock, attempt, hedge_after, self._times.total)
-        return race.start().addCallback(connected)
+    def dial_out(
+        self, host: str, port: int, isolation: Isolation, factory: IProtocolFactory
+    ) -> Deferred[IProtocol]:
+        """See `ExitDialer.dial_out`."""
+        return self.open(host, port, ExitPeer(host, port), isolation, factory)
 
 
 def _second_identity(isolation: Isolation) -> Isolation:

@@ -153,3 +153,42 @@ class SocketPathTooLong(OnionError):
 
 class SocketDirectoryUnsafe(OnionError):
     """The directory for sockets belongs to someone else or is open to other users."""
+
+
+# HTTP through tor
+
+
+class HttpError(OnionError):
+    """The server could not be asked."""
+
+
+class UrlInvalid(HttpError, ValueError):
+    """This is not a web address that bits can use."""
+
+
+class UrlInsecure(HttpError, ValueError):
+    """A web address outside of onion services must begin with https://."""
+
+
+class ExitsOff(HttpError):
+    """This web address is outside of onion services, and this node uses no exits of Tor."""
+
+
+class HttpTimedOut(HttpError):
+    """The server did not answer in time."""
+
+
+class HttpConnectionLost(HttpError):
+    """The connection to the server ended before its whole answer was there."""
+
+
+class HttpAnswerInvalid(HttpError):
+    """What the server answered is not HTTP."""
+
+
+class HttpAnswerTooLarge(HttpError):
+    """The server's answer is larger than it may be."""
+
+
+class TlsUntrusted(HttpError):
+    """The server could not prove that it is the one that its web address names."""

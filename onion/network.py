@@ -90,6 +90,26 @@ class Dialer(Protocol):
         """
 
 
+class ExitDialer(Protocol):
+    """Opens connections to names outside of onion services, through exits of Tor."""
+
+    def dial_out(
+        self,
+        host: str,
+        port: int,
+        isolation: Isolation,
+        factory: IProtocolFactory,
+    ) -> Deferred[IProtocol]:
+        """Connect a protocol of the factory to a port (1-65535) of a host.
+
+        The name (ASCII, at most 253 characters) goes to the exit as it is and is resolved there.
+        What passes the exit is open to it, so the protocol has to be TLS.
+
+        Raises:
+            DialError: by failure of the Deferred; one subclass per cause.
+        """
+
+
 class Publisher(Protocol):
     """Publishes onion services."""
 

@@ -36,20 +36,24 @@ class TorPlace:
     Attributes:
         directory: its own directory, 0700, with data, cookie and torrc.
         control: unix socket for control.
-        socks: unix socket for SOCKS.
+        socks: unix socket for SOCKS, to onion services alone.
+        exit_socks: unix socket for SOCKS to names outside; None is how it should be unless
+            somebody asks for exits.
     """
 
     directory: Path
     control: Path
     socks: Path
+    exit_socks: Path | None = None
 
     @classmethod
-    def make(cls, home: Path, sockets: Path) -> "TorPlace":
+    def make(cls, home: Path, sockets: Path, exits: bool = False) -> "TorPlace":
         """Make the directories of a tor, and clear away sockets that a dead one left.
 
         Args:
             home: the home that it serves.
             sockets: `onion.sockets.socket_directory` of that home.
+            exits: with a socket for names outside.
         """
         directory = private_directory(home / "tor")
         runtime = private_directory(sockets / "tor")
@@ -57,9 +61,10 @@ class TorPlace:
             directory,
             check_socket_path(runtime / "control.sock"),
             check_socket_path(runtime / "socks.sock"),
+            check_socket_path(runtime / "exits.sock") if exits else None,
         )
-        place.control.unlink(missing_ok=True)
-        place.socks.unlink(missing_ok=True)
+        for left in ("control.sock", "socks.sock", "exits.sock"):
+            (runtime / left).unlink(missing_ok=True)
         return place
 
     def torrc(self, extra: TorOptions) -> str:
@@ -71,8 +76,7 @@ class TorPlace:
             "ControlSocket": _quoted(self.control),
             "CookieAuthentication": "1",
             "CookieAuthFile": _quoted(self.directory / "cookie"),
-            # OnionTrafficOnly: a request for anything but an onion fails inside tor as well.
-            "SocksPort": f"{_quoted(self.socks, 'unix:')} OnionTrafficOnly ExtendedErrors",
+            "SocksPort": self._socks_ports(),
             "Log": "notice stdout",
             # A tor that was idle when it last stopped would wait for a request to bootstrap.
             "DormantCanceledByStartup": "1",
@@ -87,6 +91,14 @@ class TorPlace:
             for name, values in options.items()
             for value in ([values] if isinstance(values, str) else values)
         )
+
+    def _socks_ports(self) -> list[str]:
+        # OnionTrafficOnly: a request for anything but an onion fails inside tor as well.
+        ports = [f"{_quoted(self.socks, 'unix:')} OnionTrafficOnly ExtendedErrors"]
+        if self.exit_socks is not None:
+            # NoOnionTraffic, so that each socket has its one use
+            ports.append(f"{_quoted(self.exit_socks, 'unix:')} NoOnionTraffic ExtendedErrors")
+        return ports
 
 
 class TorProcess(ProcessProtocol):

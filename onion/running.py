@@ -19,12 +19,14 @@ class TorSettings:
         control: control socket of a running tor to attach to; None launches our own.
         binary: the program to launch; None finds it.
         extra_options: torrc options added for a tor that we launch.
+        exits: also reach names outside of onion services, on a SOCKS socket of its own.
     """
 
     home: Path
     control: Path | None = None
     binary: str | None = None
     extra_options: TorOptions = attrs.field(factory=dict)
+    exits: bool = False
 
 
 class RunningTor:
@@ -33,12 +35,20 @@ class RunningTor:
     Attributes:
         control: the control connection.
         socks: the unix socket of its SOCKS port.
+        exit_socks: the unix socket of its SOCKS port for names outside, if exits are wanted.
         lost: fires with the reason when it is gone.
     """
 
-    def __init__(self, control: TorControl, socks: Path, process: TorProcess | None) -> None:
+    def __init__(
+        self,
+        control: TorControl,
+        socks: Path,
+        process: TorProcess | None,
+        exit_socks: Path | None = None,
+    ) -> None:
         self.control = control
         self.socks = socks
+        self.exit_socks = exit_socks
         self._process = process
         self.lost: Once[str] = Once()
         control.lost.then(lambda _none: self.lost.fire("it closed its control connection"))
@@ -52,7 +62,7 @@ class RunningTor:
         Raises:
             TorError: it is not there, too old, or does not start.
         """
-        place = TorPlace.make(settings.home, sockets)
+        place = TorPlace.make(settings.home, sockets, settings.exits)
         process = await TorProcess.start(reactor, place, settings.extra_options, settings.binary)
         try:
             control = await TorControl.connect(reactor, place.control)
@@ -62,11 +72,11 @@ class RunningTor:
         except BaseException:
             await process.stop()
             raise
-        return cls(control, place.socks, process)
+        return cls(control, place.socks, process, place.exit_socks)
 
     @classmethod
-    async def attach(cls, reactor: Any, control_socket: Path) -> "RunningTor":
-        """Use a tor that is running already.
+    async def attach(cls, reactor: Any, control_socket: Path, exits: bool = False) -> "RunningTor":
+        """Use a tor that is running already; its one SOCKS port is then also the one for exits.
 
         Raises:
             TorError: it cannot be controlled, is too old, or has no SOCKS port on a unix socket.
@@ -77,7 +87,7 @@ class RunningTor:
         except BaseException:
             control.close()
             raise
-        return cls(control, socks, None)
+        return cls(control, socks, None, socks if exits else None)
 
     @property
     def pid(self) -> int | None:

@@ -16,7 +16,7 @@ from txtorcon import TorProtocolError
 
 from onion.add_onion import ServiceKeys, add_client_key, remove_client_key
 from onion.address import OnionAddress
-from onion.dialer import PUBLIC_TIMES, DialTimes, SocksDialer
+from onion.dialer import PUBLIC_TIMES, DialTimes, SocksDialer, SocksExitDialer
 from onion.errors import OnionError, PublishFailed, TorUnavailable
 from onion.events import OnEvent, OnionEvent, TorBack, TorLost, TorReady, TorStarting
 from onion.isolation import Isolation
@@ -24,6 +24,7 @@ from onion.keys import OnionKey
 from onion.network import (
     DEFAULT_OPTIONS,
     Dialer,
+    ExitDialer,
     OnionService,
     Publisher,
     ServiceOptions,
@@ -87,6 +88,7 @@ class TorNetwork(Dialer, Publisher):
         self._service_times = service_times
         self._sockets = socket_directory(settings.home)
         self._dialer = SocksDialer(reactor, self._find_socks, dial_times)
+        self._exits = SocksExitDialer(reactor, self._find_exits, dial_times)
         self._slots = DeferredSemaphore(PUBLISH_AT_ONCE)
         self._services: list[TorService] = []
         self._client_keys: dict[OnionAddress, PrivateKey] = {}
@@ -106,6 +108,11 @@ class TorNetwork(Dialer, Publisher):
     def pid(self) -> int | None:
         """Process id of a tor that we launched and that runs."""
         return self._running.pid if self._running else None
+
+    @property
+    def exits(self) -> ExitDialer | None:
+        """A way to names outside of onion services; None unless the settings ask for one."""
+        return self._exits if self._settings.exits else None
 
     def status(self) -> TorStatus:
         """How things stand."""
@@ -219,6 +226,11 @@ class TorNetwork(Dialer, Publisher):
             raise TorUnavailable
         return UNIXClientEndpoint(self._reactor, str(self._running.socks))
 
+    def _find_exits(self) -> IStreamClientEndpoint:
+        if self._running is None or self._running.exit_socks is None:
+            raise TorUnavailable
+        return UNIXClientEndpoint(self._reactor, str(self._running.exit_socks))
+
     async def _open(self) -> None:
         """Launch or attach, and wait until tor has joined its network."""
         settings = self._settings
@@ -227,7 +239,7 @@ class TorNetwork(Dialer, Publisher):
         if settings.control is None:
             running = await RunningTor.launch(self._reactor, settings, self._sockets)
         else:
-            running = await RunningTor.attach(self._reactor, settings.control)
+            running = await RunningTor.attach(self._reactor, settings.control, settings.exits)
         self._version = running.control.version
         self._running = running
         running.lost.then(lambda reason: self._on_lost(running, reason))

@@ -32,6 +32,21 @@ def test_our_tor_listens_on_unix_sockets_alone(place: TorPlace) -> None:
     assert "CookieAuthentication 1" in lines
 
 
+def test_the_socket_for_exits_is_there_only_when_asked_for(tmp_path: Path) -> None:
+    """Exits have a SOCKS port of their own, and the other one stays for onion services alone."""
+    home, sockets = tmp_path / "home", tmp_path / "sockets"
+    for directory in (home, sockets):
+        directory.mkdir(mode=0o700)
+    assert TorPlace.make(home, sockets).exit_socks is None
+    place = TorPlace.make(home, sockets, exits=True)
+    ports = [line for line in place.torrc({}).splitlines() if line.startswith("SocksPort ")]
+    onions, exits = (line.split() for line in ports)
+    assert onions[1] == f'unix:"{place.socks}"'
+    assert "OnionTrafficOnly" in onions
+    assert exits[1] == f'unix:"{place.exit_socks}"'
+    assert "NoOnionTraffic" in exits
+
+
 def test_options_are_added_and_replaced(place: TorPlace) -> None:
     """An extra option replaces ours, and a list gives one line per item."""
     lines = place.torrc({"Log": ["notice stdout", "info file /x"], "ClientOnly": "0"}).splitlines()
