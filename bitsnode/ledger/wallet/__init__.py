@@ -1,0 +1,1 @@
+"""The wallet: a seed in an encrypted keystore, what was paid to it, and how to get it out."""
