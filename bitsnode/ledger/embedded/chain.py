@@ -78,6 +78,7 @@ class EmbeddedChain:
             "base_fee_per_gas": FIRST_BASE_FEE,
             "coinbase": COINBASE,
             "extra_data": b"bits",
+            **_CANCUN_EMPTY,
         }
         with self._database.transaction():
             self._database.create(self.chain_id)

@@ -7,6 +7,7 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from bitsnode.ledger.embedded.chain import EmbeddedChain
 from bitsnode.ledger.embedded.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -16,7 +17,7 @@ from bitsnode.ledger.embedded.errors import (
     RpcFault,
 )
 from bitsnode.ledger.embedded.framing import NotJson, check_body
-from bitsnode.ledger.embedded.methods import Methods
+from bitsnode.ledger.embedded.methods import answer
 from bitsnode.ledger.embedded.worker import Worker
 
 MAX_BATCH: Final = 100  # requests
@@ -37,13 +38,13 @@ class Dispatcher:
     """Answers bodies; every request in it waits its own turn for the chain's thread.
 
     Args:
-        methods: of the chain.
+        chain: that is asked.
         worker: its thread.
         local: whether the askers may call what only the socket may.
     """
 
-    def __init__(self, methods: Methods, worker: Worker, *, local: bool) -> None:
-        self._methods = methods
+    def __init__(self, chain: EmbeddedChain, worker: Worker, *, local: bool) -> None:
+        self._chain = chain
         self._worker = worker
         self._local = local
 
@@ -66,10 +67,10 @@ class Dispatcher:
             return _error(None, fault)
         answers, size = [], 0
         for each in value:
-            answer = await self._one(each, full=size > MAX_ANSWER)
-            size += len(answer)
-            if answer:
-                answers.append(answer)
+            said = await self._one(each, full=size > MAX_ANSWER)
+            size += len(said)
+            if said:
+                answers.append(said)
         return b"[" + b",".join(answers) + b"]" if answers else b""
 
     async def _one(self, value: Any, *, full: bool = False) -> bytes:
@@ -81,20 +82,20 @@ class Dispatcher:
             return _error(request.id, RpcFault(LIMIT_EXCEEDED, "the answer is too large"))
 
         def run() -> bytes:
-            result = self._methods.answer(request.method, request.params, local=self._local)
+            result = answer(self._chain, request.method, request.params, local=self._local)
             return _encode({"jsonrpc": "2.0", "id": request.id, "result": result})
 
         try:
             done: Deferred[bytes] = self._worker.run(run, local=self._local)
-            answer = await done
+            said = await done
         except RpcFault as fault:
-            answer = _error(request.id, fault)
+            said = _error(request.id, fault)
         except CancelledError:
             raise
         except Exception:  # a bug of ours: who asked learns nothing about it
             _log.failure("the chain failed to answer {method}", method=request.method[:64])
-            answer = _error(request.id, RpcFault(INTERNAL_ERROR, "internal error"))
-        return answer if request.wants_answer else b""
+            said = _error(request.id, RpcFault(INTERNAL_ERROR, "internal error"))
+        return said if request.wants_answer else b""
 
 
 def _no_constant(name: str) -> None:

@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from bitsnode.ledger.embedded.chain import CHAIN_ID, EmbeddedChain
 from bitsnode.ledger.embedded.dispatch import Dispatcher
 from bitsnode.ledger.embedded.http import ChainSite
-from bitsnode.ledger.embedded.methods import Methods
 from bitsnode.ledger.embedded.socket import ChainSocket
 from bitsnode.ledger.embedded.start import SOCKET
 from bitsnode.ledger.embedded.worker import Worker
@@ -85,10 +84,9 @@ async def serve_chain(
     except BaseException:
         await worker.stop()
         raise
-    methods = Methods(chain)
     try:
         path = _socket_path(directory)
-        tools = ChainSocket(reactor, Dispatcher(methods, worker, local=True))
+        tools = ChainSocket(reactor, Dispatcher(chain, worker, local=True))
         port = reactor.listenUNIX(str(path), tools, mode=0o600, wantPID=False)
     except BaseException:
         await worker.stop()
@@ -98,7 +96,7 @@ async def serve_chain(
     timer.clock = reactor
     if block_seconds is not None:
         timer.start(block_seconds, now=False)
-    public = ChainSite(reactor, Dispatcher(methods, worker, local=False))
+    public = ChainSite(reactor, Dispatcher(chain, worker, local=False))
     return RunningChain(chain_id, path, public, chain, worker, port, timer)
 
 

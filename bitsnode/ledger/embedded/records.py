@@ -139,8 +139,11 @@ class Records:
 
 
 def _mined(row: Any) -> Mined:
-    return Mined(*row[:9], int.from_bytes(row[9], "big"))
+    *values, price = row
+    return Mined(*[*values, int.from_bytes(price, "big")])
 
 
 def _log(row: Any) -> Log:
-    return Log(*row[:4], tuple(topic for topic in row[4:8] if topic is not None), row[8])
+    *place, topic0, topic1, topic2, topic3, data = row
+    topics = (topic0, topic1, topic2, topic3)
+    return Log(*[*place, tuple(topic for topic in topics if topic is not None), data])

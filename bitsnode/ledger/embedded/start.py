@@ -1,4 +1,4 @@
-"""Start a chain as a child process and wait until it answers. Imports neither py-evm nor Twisted."""
+"""Start a chain as a child process and wait until it answers; imports no py-evm and no Twisted."""
 
 import contextlib
 import json

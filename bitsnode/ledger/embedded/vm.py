@@ -1,7 +1,7 @@
 """py-evm as this chain uses it: Cancun rules, native precompiles, runs that can be cut short."""
 
 import time
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from eth.chains.base import Chain
 from eth.vm.forks.cancun import CancunVM
@@ -47,8 +47,11 @@ class _TimedMeter(GasMeter):
         super().consume_gas(amount, reason)
 
 
+_PRECOMPILES: Final = {**CancunComputation.get_precompiles(), **NATIVE}
+
+
 class _Computation(CancunComputation):
-    _precompiles: ClassVar = {**CancunComputation.get_precompiles(), **NATIVE}
+    _precompiles = _PRECOMPILES
 
     def _configure_gas_meter(self) -> GasMeter:
         meter = super()._configure_gas_meter()

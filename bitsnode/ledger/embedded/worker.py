@@ -82,8 +82,9 @@ class Worker:
 
     def _work(self) -> None:
         while (entry := self._next()) is not None:
+            give: Callable[[Any], None] = entry.done.callback
             try:
-                result, give = entry.run(), entry.done.callback
+                result: Any = entry.run()
             except Exception as error:
                 result, give = error, entry.done.errback
             self._reactor.callFromThread(_deliver, entry.done, give, result)
