@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
 
+from bitsnode.ledger.errors import RpcStopped, RpcTimedOut
+from bitsnode.ledger.rpc import Rpc, RpcEndpoint
+from bitsnode.ledger.testing import FakeChain
+from bitsnode.ledger.testing_rpc import FakeServer
 from onion import errors
 from onion.dialer import LOCAL_TIMES, SocksExitDialer
 from onion.http import HttpClient, HttpReply
@@ -93,6 +99,60 @@ async def test_a_site_on_an_onion_answers_a_post(
         await client.stop()
 
 
+class _RpcSite(Resource):
+    """An RPC server on a fake chain; while it is `silent` it never answers."""
+
+    isLeaf = True
+
+    def __init__(self, server: FakeServer) -> None:
+        super().__init__()
+        self.server = server
+        self.silent = False
+
+    def render_POST(self, request: Any) -> Any:
+        if self.silent:
+            return NOT_DONE_YET
+        return self.server.handle(request.content.read())
+
+
+@pytest_twisted.ensureDeferred
+async def test_web3_asks_a_chain_through_tor(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """web3 in the thread of an RPC server gets its answers through tor; a stall ends in time.
+
+    Stopping in the middle of a question ends the question and the thread.
+    """
+    key = OnionKey.generate()
+    chain = FakeChain(_reactor().seconds)
+    site = _RpcSite(FakeServer(chain))
+    chain.balances["0x" + "11" * 20] = 5
+    async with _tor(private_tor, tmp_path / "a") as tor:
+        await (await tor.publish(key, 80, Site(site))).when_reachable()
+        client = HttpClient(_reactor(), tor)
+        endpoint = RpcEndpoint(f"http://{key.address}/", own=True)
+        rpc = Rpc.through(_reactor(), client, endpoint, chain.chain_id)
+        me = Isolation("rpc", "me")
+
+        def balance(web3: Any) -> int:
+            found: int = web3.eth.get_balance("0x" + "11" * 20)
+            return found
+
+        assert await rpc.run(balance, me) == 5
+        site.silent = True
+        with pytest.raises(RpcTimedOut, match="did not answer in time"):
+            await rpc.run(balance, me, deadline=1)
+        stuck = [Deferred.fromCoroutine(rpc.run(balance, me)) for _ in range(3)]
+        await deferLater(_reactor(), 0.1)
+        await rpc.stop()
+        for each in stuck:
+            with pytest.raises(RpcStopped):
+                await each
+        with pytest.raises(RpcStopped):
+            await rpc.run(balance, me)
+        await client.stop()
+
+
 @pytest_twisted.ensureDeferred
 async def test_names_outside_pass_only_through_the_socket_for_exits(
     private_tor: PrivateTorNetwork, tmp_path: Path
@@ -117,7 +177,7 @@ async def test_names_outside_pass_only_through_the_socket_for_exits(
         with pytest.raises(errors.DialError):
             await _post(client, "https://rpc.example.org/", isolation)
         onion_there = SocksExitDialer(_reactor(), tor._find_exits, LOCAL_TIMES)
+        host = OnionKey.generate().address.host
         with pytest.raises(errors.DialError):
-            host = OnionKey.generate().address.host
             await onion_there.dial_out(host, 80, isolation, nothing)
         await client.stop()

@@ -1,0 +1,1 @@
+"""The chain as the rooms above use it."""
