@@ -122,12 +122,9 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IVouchers
-    function deposit(uint256 denomination, uint256 commitment)
-        external
-        payable
-        override
-        nonReentrant
-    {
+    /// @dev Needs no lock: it calls Semaphore alone, which calls nobody, and a payee that buys a
+    /// voucher while it is being paid does what it could do a moment later.
+    function deposit(uint256 denomination, uint256 commitment) external payable override {
         Row storage row = _table[denomination];
         (uint256 amount, uint256 group) = (row.amount, row.group);
         if (amount == 0) revert VouchersUnknownDenomination(denomination);

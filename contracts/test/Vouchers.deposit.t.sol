@@ -100,12 +100,4 @@ contract VouchersDepositTest is World {
         expectError(IVouchers.VouchersUnknownGroup.selector, group);
         vouchers.groupOf(group);
     }
-
-    /// @dev Leaves room for one more commitment, by writing the size into Semaphore's storage:
-    /// merkleTrees is its first variable, size the first field.
-    function fillUp(uint256 group) internal {
-        bytes32 tree = keccak256(abi.encode(group, 0));
-        vm.store(address(semaphore), tree, bytes32(uint256((1 << 20) - 1)));
-        vm.store(address(semaphore), bytes32(uint256(tree) + 1), bytes32(uint256(20)));
-    }
 }

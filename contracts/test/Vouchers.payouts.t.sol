@@ -78,16 +78,15 @@ contract VouchersPayoutsTest is World {
     function test_payee_cannot_reenter() public {
         ReenteringPayee payee = new ReenteringPayee(vouchers);
         IVouchers.Redemption memory redemption = redemptionTo(PAYEE);
-        bytes[5] memory plans = [
+        bytes[4] memory plans = [
             abi.encodeCall(IVouchers.withdraw, (address(payee))),
             abi.encodeCall(IVouchers.collect, ()),
-            abi.encodeCall(IVouchers.deposit, (0, 9)),
             abi.encodeCall(IVouchers.setShares, (1, 1)),
             abi.encodeCall(IVouchers.redeem, (redemption, prove(redemption, one(0), one(7))))
         ];
         // It is made to wait and then withdraws, which gives it all the gas there is.
         for (uint256 i = 0; i < plans.length; ++i) {
-            payee.plan(plans[i]);
+            payee.plan(plans[i], 0);
             uint256 before = payee.calls();
             owe(address(payee), 100 + i);
             uint256 waiting = vouchers.owed(address(payee));
@@ -104,6 +103,20 @@ contract VouchersPayoutsTest is World {
             assertEq(vouchers.owed(address(payee)), 0, "paid once");
             assertTrue(waiting != 0, "something");
         }
+    }
+
+    /// @dev A payee may buy a voucher with the money while it is being paid, as it may afterwards.
+    function test_payee_may_deposit_while_it_is_paid() public {
+        ReenteringPayee payee = new ReenteringPayee(vouchers);
+        payee.plan(abi.encodeCall(IVouchers.deposit, (0, 77)), SMALL);
+        owe(address(payee), 100);
+        owe(address(payee), 101);
+        vouchers.withdraw(address(payee));
+        assertTrue(payee.entered(), "it did");
+        assertTrue(semaphore.hasMember(0, 77), "bought");
+        assertEq(address(payee).balance, 2 * NET - SMALL, "paid for");
+        (uint256 forTreasury, uint256 forPool) = vouchers.accrued();
+        assertEq(address(vouchers).balance, 4 * uint256(SMALL) + forTreasury + forPool, "exact");
     }
 
     /// @dev Treasury and pool get what has accrued, and not twice.

@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity 0.8.37;
 
-import {SemaphoreVerifier} from "@semaphore-protocol/contracts/base/SemaphoreVerifier.sol";
-import {ISemaphore} from "@semaphore-protocol/contracts/interfaces/ISemaphore.sol";
-import {ISemaphoreVerifier} from "@semaphore-protocol/contracts/interfaces/ISemaphoreVerifier.sol";
 import {Vouchers} from "../src/Vouchers.sol";
 import {IVouchers} from "../src/interfaces/IVouchers.sol";
-import {World} from "./support/World.sol";
+import {RealProofs} from "./support/RealProofs.sol";
 
 /// @dev Semaphore's own verifier, and proofs by Semaphore's own prover (fixtures/generate.mjs).
-contract VouchersProofsTest is World {
+contract VouchersProofsTest is RealProofs {
     uint256 private constant BASE_FIELD =
         21888242871839275222246405745257275088696311157297823662689037894645226208583;
-
-    string private json;
-
-    function setUp() public override {
-        deployWorld(ISemaphoreVerifier(address(new SemaphoreVerifier())));
-        json = vm.readFile("test/fixtures/redemptions.json");
-        bytes32[] memory commitments = vm.parseJsonBytes32Array(json, ".commitments");
-        for (uint256 i = 0; i < 3; ++i) {
-            deposit(0, uint256(commitments[i]));
-        }
-        deposit(1, uint256(commitments[3]));
-    }
 
     /// @dev The fixtures are for this chain and this contract.
     function test_fixture_is_for_this_world() public view {
@@ -210,15 +195,7 @@ contract VouchersProofsTest is World {
     /// nullifier there. The voucher is not lost.
     function test_stranger_cannot_burn_a_voucher() public {
         (IVouchers.Redemption memory r, IVouchers.Spend[] memory spends) = read(".relayed");
-        ISemaphore.SemaphoreProof memory proof = ISemaphore.SemaphoreProof({
-            merkleTreeDepth: 20,
-            merkleTreeRoot: spends[0].merkleTreeRoot,
-            nullifier: spends[0].nullifier,
-            message: uint256(messageOf(r, spends)),
-            scope: vouchers.scope(),
-            points: spends[0].points
-        });
-        semaphore.validateProof(0, proof);
+        semaphore.validateProof(0, semaphoreProof(r, spends));
         vouchers.redeem(r, spends);
         assertTrue(PAYEE.balance != 0, "paid");
     }
@@ -244,59 +221,5 @@ contract VouchersProofsTest is World {
     ) internal {
         expectError(IVouchers.VouchersInvalidProof.selector, index);
         vouchers.redeem(r, spends);
-    }
-
-    function messageOf(IVouchers.Redemption memory r, IVouchers.Spend[] memory spends)
-        internal
-        view
-        returns (bytes32)
-    {
-        uint256[] memory groups = new uint256[](spends.length);
-        uint256[] memory nullifiers = new uint256[](spends.length);
-        for (uint256 i = 0; i < spends.length; ++i) {
-            (groups[i], nullifiers[i]) = (spends[i].group, spends[i].nullifier);
-        }
-        return vouchers.messageOf(r, groups, nullifiers);
-    }
-
-    function read(string memory name)
-        internal
-        view
-        returns (IVouchers.Redemption memory r, IVouchers.Spend[] memory spends)
-    {
-        r.payee = vm.parseJsonAddress(json, string.concat(name, ".payee"));
-        r.ephemeralKeyPrefix =
-            uint8(vm.parseJsonUint(json, string.concat(name, ".ephemeralKeyPrefix")));
-        r.ephemeralKeyX = word(name, ".ephemeralKeyX");
-        r.viewTag = 0x7a;
-        r.tag = word(name, ".tag");
-        r.relayer = vm.parseJsonAddress(json, string.concat(name, ".relayer"));
-        r.fee = uint96(uint256(word(name, ".fee")));
-        r.deadline = uint64(uint256(word(name, ".deadline")));
-        bytes32[] memory groups = words(name, ".groups");
-        bytes32[] memory nullifiers = words(name, ".nullifiers");
-        bytes32[] memory roots = words(name, ".roots");
-        bytes32[] memory points = words(name, ".points");
-        spends = new IVouchers.Spend[](groups.length);
-        for (uint256 i = 0; i < groups.length; ++i) {
-            spends[i].group = uint256(groups[i]);
-            spends[i].nullifier = uint256(nullifiers[i]);
-            spends[i].merkleTreeRoot = uint256(roots[i]);
-            for (uint256 j = 0; j < 8; ++j) {
-                spends[i].points[j] = uint256(points[8 * i + j]);
-            }
-        }
-    }
-
-    function word(string memory name, string memory key) internal view returns (bytes32) {
-        return vm.parseJsonBytes32(json, string.concat(name, key));
-    }
-
-    function words(string memory name, string memory key)
-        internal
-        view
-        returns (bytes32[] memory)
-    {
-        return vm.parseJsonBytes32Array(json, string.concat(name, key));
     }
 }

@@ -36,6 +36,7 @@ contract BombPayee {
 contract ReenteringPayee {
     IVouchers private immutable _vouchers;
     bytes private _callback;
+    uint256 private _value;
     uint256 public calls;
     bool public entered;
     bytes public answer;
@@ -44,12 +45,13 @@ contract ReenteringPayee {
         _vouchers = vouchers;
     }
 
-    function plan(bytes calldata callback) external {
+    function plan(bytes calldata callback, uint256 value) external {
         _callback = callback;
+        _value = value;
     }
 
     receive() external payable {
         ++calls;
-        (entered, answer) = address(_vouchers).call{value: 0}(_callback);
+        (entered, answer) = address(_vouchers).call{value: _value}(_callback);
     }
 }
