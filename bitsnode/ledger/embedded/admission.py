@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from attrs import frozen
 from eth.abc import BlockHeaderAPI, StateAPI
+from eth.constants import SECPK1_N
 from eth_utils.address import to_checksum_address
 
 from bitsnode.ledger.embedded.errors import refused
@@ -11,6 +12,7 @@ from bitsnode.ledger.embedded.errors import refused
 MAX_TRANSACTION: Final = 131_072  # bytes, as in go-ethereum's pool
 MAX_INIT_CODE: Final = 49_152  # bytes, EIP-3860
 _LEGACY: Final = 0xC0  # an RLP list begins at or above this
+_HALF_ORDER: Final = SECPK1_N // 2  # a higher s is the malleated twin of a signature, EIP-2
 _TYPES: Final = (1, 2)  # access list (EIP-2930) and dynamic fee (EIP-1559)
 
 
@@ -82,6 +84,8 @@ def admit(builder: Any, raw: bytes, chain_id: int, gas_limit: int) -> Admitted:
             f"intrinsic gas too low: gas {transaction.gas},"
             f" minimum needed {transaction.intrinsic_gas}"
         )
+    if transaction.s > _HALF_ORDER:
+        raise refused("invalid transaction v, r, s values")
     try:
         transaction.validate()
         transaction.check_signature_validity()

@@ -47,8 +47,10 @@ class DirectoryLock:
             ) from None
 
     def release(self) -> None:
-        """Give the directory free."""
-        os.close(self._file)
+        """Give the directory free; again is harmless."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 def read_faucet_key(directory: Path) -> bytes | None:
