@@ -208,7 +208,10 @@ class Fetch:
             ready = [source for source in ready if self._ask_next(source)]
 
     def _ask_next(self, source: Source) -> bool:
-        if not source.window.has_room(self._layout.full_block_size):
+        # when tor is down a request fails before this returns, and the holder is ready no more
+        if source.state is not State.READY or not source.window.has_room(
+            self._layout.full_block_size
+        ):
             return False
         chunk = self._plan.take(source.index)
         if chunk is None:

@@ -170,8 +170,7 @@ class MemoryNetwork:
         self.isolations.add(isolation)
         self.asked.append(address)
         holder = self.holder_of(address)
-        if self.tor_down:
-            await self._wait(0.01)
+        if self.tor_down:  # at once, as the dialer does
             raise Unreachable(address, "tor is down") from TorUnavailable()
         if holder is None or holder.dead:
             await self._wait(LATENCY)
