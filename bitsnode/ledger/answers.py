@@ -14,7 +14,9 @@ from bitsnode.ledger.errors import RpcAnswerInvalid
 
 T = TypeVar("T")
 MAX_TOPICS: Final = 4  # Yellow Paper, LOG0-LOG4
-MAX_LOG_DATA: Final = 1 << 17  # bytes kept of one log
+# Bytes of one log. Anybody may make a log as long as a block's gas pays for, so a long one is no
+# lie of the server; whoever keeps logs has a limit of their own.
+MAX_LOG_DATA: Final = 1 << 24
 BLOOM_SIZE: Final = 256  # bytes; Yellow Paper section 4.4.1
 _QUANTITY: Final = re.compile(r"0x(?:0|[1-9a-fA-F][0-9a-fA-F]{0,63})\Z")
 _DATA: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*\Z")

@@ -3,6 +3,7 @@
 # mypy: disallow-untyped-calls=False
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -53,9 +54,8 @@ class RpcThread:
 
     def post(self, body: bytes, isolation: Isolation, timeout: float, limit: int) -> HttpReply:
         """Post from the thread, and wait."""
-        reply: HttpReply = blockingCallFromThread(
-            self._reactor, self._post, body, isolation, timeout, limit
-        )
+        ask: Callable[[], Any] = partial(self._post, body, isolation, timeout, limit)
+        reply: HttpReply = blockingCallFromThread(self._reactor, ask)
         return reply
 
     def close(self, isolation: Isolation) -> None:

@@ -8,10 +8,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bitsnode.ledger.testing import FakeChain
+from bitsnode.ledger import database
+from bitsnode.ledger.deployment import CONTRACTS, Deployed, Deployment
+from bitsnode.ledger.testing import FakeChain, checksummed
 from bitsnode.ledger.testing_rpc import FakeServer
 
 SOME_DAY = 1_800_000_000  # Unix time at which tests begin
+
+
+@pytest.fixture
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill leaves what was written to the system, so tests of kills need not wait for disks."""
+    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture
@@ -47,3 +55,13 @@ def got() -> Callable[[Coroutine[Any, Any, Any]], Any]:
         return results[0]
 
     return get
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    """A deployment whose contracts have addresses 0x0101… to 0x0909…, from block 1 on."""
+    contracts = {
+        name: Deployed(checksummed(bytes([number]) * 20), 1, "0x" + "00" * 32)
+        for number, name in enumerate(CONTRACTS, start=1)
+    }
+    return Deployment(13370042, contracts)
