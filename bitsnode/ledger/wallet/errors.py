@@ -61,14 +61,6 @@ class WalletLocked(WalletError):
 # The history
 
 
-class HistoryTooNew(WalletError):
-    """The wallet's history was written by a newer version of bits: update bits to use it."""
-
-
-class HistoryDamaged(WalletError):
-    """The wallet's history is damaged: move the file away and it is found again on the chain."""
-
-
 class HistoryOfAnotherWallet(WalletError):
     """The history here is of another wallet: move the file away and it is found again."""
 

@@ -242,22 +242,25 @@ class Keystore:
             KeystoreOpen: other users may read it, or it is not ours.
             KeystoreUnusable: the system refuses, or it is not a plain file.
         """
+        # O_NONBLOCK, so that a pipe in its place is refused and not waited for
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self.path, flags)
         except FileNotFoundError:
             raise NoWallet from None
         except OSError as error:
             raise KeystoreUnusable from error
-        with open(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise KeystoreUnusable
             if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
                 raise KeystoreOpen
-            try:
-                return file.read(FILE_SIZE + 1)
-            except OSError as error:
-                raise KeystoreUnusable from error
+            return os.read(descriptor, FILE_SIZE + 1)
+        except OSError as error:
+            raise KeystoreUnusable from error
+        finally:
+            os.close(descriptor)
 
     def is_of(self, meta: MetaAddress) -> bool:
         """Whether the file says that it is of this wallet; no password is needed to ask.

@@ -1,0 +1,374 @@
+"""The wallet as the node uses it."""
+
+import sqlite3
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final, TypeVar
+
+import attrs
+from twisted.internet.defer import DeferredLock
+
+from bitsnode.ledger.wallet import progress
+from bitsnode.ledger.wallet.chain import Index, Ledger, RunInThread
+from bitsnode.ledger.wallet.errors import (
+    KeystoreUnusable,
+    NoChain,
+    WalletLocked,
+)
+from bitsnode.ledger.wallet.history import History, Withdrawal
+from bitsnode.ledger.wallet.keys import ViewingKeys
+from bitsnode.ledger.wallet.keystore import DEFAULT_COST, Cost, Keystore
+from bitsnode.ledger.wallet.rules import Risk, parse_destination
+from bitsnode.ledger.wallet.scanner import Scanner
+from bitsnode.ledger.wallet.vault import Vault
+from bitsnode.ledger.wallet.withdraw import Isolations, Request, Withdrawals
+
+T = TypeVar("T")
+ACCOUNT_GAP: Final = 5  # empty accounts in a row after which a restored wallet has no more
+KEYSTORE: Final = "keystore"
+
+
+@attrs.frozen
+class Chain:
+    """The chain that a wallet works on.
+
+    Attributes:
+        chain_id: as in EIP-155; each has a history of its own.
+        ledger: asks it and sends to it.
+        index: its confirmed events.
+    """
+
+    chain_id: int
+    ledger: Ledger
+    index: Index
+
+
+@attrs.frozen
+class Addresses:
+    """Where money can be sent.
+
+    Attributes:
+        meta_address: ``st:eth:0x…``; what is paid to it cannot be linked to it.
+        accounts: checksummed; what is paid there is public.
+    """
+
+    meta_address: str
+    accounts: tuple[str, ...]
+
+
+@attrs.frozen
+class Held:
+    """What one address holds.
+
+    Attributes:
+        address: checksummed.
+        balance: wei.
+        block: in which it was announced; None for an account.
+        transaction_hash: of the announcement; None for an account.
+    """
+
+    address: str
+    balance: int
+    block: int | None = None
+    transaction_hash: str | None = None
+
+
+@attrs.frozen
+class Balance:
+    """What the wallet holds.
+
+    Attributes:
+        accounts: in their order.
+        payments: to the meta-address that still hold something, in the order of the chain.
+        scanned: whether all announcements so far were looked at; False while locked.
+    """
+
+    accounts: tuple[Held, ...]
+    payments: tuple[Held, ...]
+    scanned: bool
+
+    @property
+    def total(self) -> int:
+        """Wei in all."""
+        return sum(held.balance for held in self.accounts + self.payments)
+
+
+class Wallet:
+    """A wallet: one seed, one keystore, one history for each chain.
+
+    Unlocked it keeps the viewing keys, which find payments; the keys that spend are made from
+    the password each time and dropped.
+
+    Args:
+        folder: ``HOME/wallet``, made when it is needed.
+        chain: None when no RPC is set; then there are addresses but no balances.
+        run: runs blocking work in a thread.
+        cost: of guessing the password, for keystores written from now on.
+
+    Raises:
+        LedgerFileTooNew, LedgerFileDamaged: the history cannot be used.
+        KeystoreUnusable: the disk refuses.
+    """
+
+    def __init__(
+        self, folder: Path, chain: Chain | None, run: RunInThread, cost: Cost = DEFAULT_COST
+    ) -> None:
+        self._keystore = Keystore(folder / KEYSTORE)
+        self._run = run
+        self._cost = cost
+        self._chain = chain
+        self._lock = DeferredLock()
+        self._viewing: ViewingKeys | None = None
+        self._isolations = Isolations()
+        name = f"history-{chain.chain_id}.sqlite" if chain else "history.sqlite"
+        try:
+            self._history = History(folder / name, chain.chain_id if chain else None)
+        except (OSError, sqlite3.Error) as error:
+            raise KeystoreUnusable from error
+        self._vault = Vault(self._keystore, self._history, cost, self._unlocked)
+
+    def close(self) -> None:
+        """Forget the viewing keys and close the history."""
+        self.lock()
+        self._history.close()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a wallet."""
+        return self._keystore.exists
+
+    @property
+    def locked(self) -> bool:
+        """Whether payments cannot be looked for."""
+        return self._viewing is None
+
+    # Making and opening it
+
+    async def create(self, password: str, words: int = 12) -> str:
+        """Make a wallet and return its words, which alone bring it back; it is unlocked.
+
+        Raises:
+            WalletExists: there is one.
+            PasswordTooShort, PasswordTooLong: the password does not fit.
+            KeystoreUnusable: the disk refuses.
+        """
+        return await self._alone(lambda: self._vault.create(words, password))
+
+    async def restore(self, mnemonic: str, password: str) -> None:
+        """Bring a wallet back from its words; if it is here, only its password is changed.
+
+        Raises:
+            InvalidMnemonic: these are no words of a wallet.
+            OtherWallet: there is another one here.
+            KeystoreDamaged, KeystoreTooNew, KeystoreOpen: there is one that cannot be read.
+            PasswordTooShort, PasswordTooLong, KeystoreUnusable: as for `create`.
+        """
+        await self._alone(lambda: self._vault.restore(mnemonic, password))
+
+    async def unlock(self, password: str) -> None:
+        """Keep the viewing keys until `lock`, so that payments can be looked for.
+
+        Raises:
+            NoWallet, WrongPassword, KeystoreDamaged, KeystoreTooNew, KeystoreOpen,
+            KeystoreUnusable: it cannot be opened.
+            HistoryOfAnotherWallet: the history here is another's.
+        """
+        await self._alone(lambda: self._vault.open(password))
+
+    def lock(self) -> None:
+        """Forget the viewing keys."""
+        self._viewing = None
+
+    async def mnemonic(self, password: str) -> str:
+        """Return the words, for writing them down.
+
+        Raises:
+            NoWallet, WrongPassword and others: as for `unlock`.
+        """
+        return await self._alone(lambda: self._vault.mnemonic(password))
+
+    async def change_password(self, old: str, new: str) -> None:
+        """Write the keystore anew; a crash leaves one that opens with either password.
+
+        Raises:
+            PasswordTooShort, PasswordTooLong: of the new one.
+            NoWallet, WrongPassword and others: as for `unlock`.
+        """
+        await self._alone(lambda: self._vault.change_password(old, new))
+
+    # Addresses and balances
+
+    async def addresses(self) -> Addresses:
+        """Return where money can be sent; no password is needed.
+
+        Raises:
+            NoWallet: there is none.
+            WalletLocked: it was never opened since its history was lost.
+        """
+        return await self._alone(self._addresses)
+
+    async def new_account(self, password: str) -> str:
+        """Add an account and return its address; money in different ones is not linked.
+
+        Raises:
+            NoWallet, WrongPassword and others: as for `unlock`.
+        """
+        return await self._alone(lambda: self._vault.new_account(password))
+
+    async def find_accounts(self, password: str) -> int:
+        """Look for accounts beyond those known, after a restore; return how many were found.
+
+        Stops after five in a row that hold nothing.
+
+        Raises:
+            NoWallet, WrongPassword and others: as for `unlock`.
+            NoChain: no chain is set.
+            bitsnode.ledger.errors.LedgerError: the chain does not answer.
+        """
+        chain = self._needed()
+        async with self._lock:
+            keys = await self._run(lambda: self._vault.open(password))
+            known = await self._run(self._history.accounts)
+            index = last = max(known)
+            while index < last + ACCOUNT_GAP:
+                index += 1
+                address = keys.account(index).address
+                if await chain.ledger.balance(address, self._isolations.of(address)):
+                    last = index
+            for index in range(max(known) + 1, last + 1):
+                self._history.add_account(index, keys.account(index).address)
+            return last - max(known)
+
+    async def note_funder(self, address: str) -> None:
+        """Remember that an address paid into an account, so that nothing is withdrawn to it.
+
+        Raises:
+            InvalidDestination: it is no address.
+        """
+        checked = parse_destination(address)
+        await self._run(lambda: self._history.add_funder(checked))
+
+    async def scan(self, on_event: progress.OnEvent = progress.ignore) -> int:
+        """Look for new payments and return how many were found.
+
+        Raises:
+            WalletLocked: it is not unlocked.
+            NoChain: no chain is set.
+        """
+        chain, viewing = self._needed(), self._viewing
+        if viewing is None:
+            raise WalletLocked
+        async with self._lock:
+            return await self._scanner(chain).scan(viewing, on_event)
+
+    async def balance(self, on_event: progress.OnEvent = progress.ignore) -> Balance:
+        """Ask what each address holds, each on its own circuits, after a scan if unlocked.
+
+        Raises:
+            NoWallet, WalletLocked: as for `addresses`.
+            NoChain: no chain is set.
+            bitsnode.ledger.errors.LedgerError: the chain does not answer.
+        """
+        chain = self._needed()
+        addresses = await self.addresses()
+        viewing = self._viewing
+        async with self._lock:
+            if viewing is not None:
+                await self._scanner(chain).scan(viewing, on_event)
+            payments = await self._run(self._history.payments)
+            held = [Held(address, 0) for address in addresses.accounts] + [
+                Held(line.stealth_address, 0, line.block, line.transaction_hash)
+                for line in payments
+            ]
+            asked = await self._ask(chain, held, on_event)
+        count = len(addresses.accounts)
+        return Balance(
+            tuple(asked[:count]),
+            tuple(line for line in asked[count:] if line.balance),
+            viewing is not None,
+        )
+
+    # Withdrawing
+
+    async def withdraw(
+        self,
+        to: str,
+        amount: int | None = None,
+        *,
+        password: str,
+        source: str | None = None,
+        accept: Collection[Risk] = (),
+        on_event: progress.OnEvent = progress.ignore,
+    ) -> tuple[Withdrawal, ...]:
+        """Send money out; what was cut short before is brought to its end first.
+
+        Args:
+            to: an address that has nothing to do with this wallet.
+            amount: wei that arrive; None for all there is.
+            password: of the keystore.
+            source: address of an account or a payment; None for all payments.
+            accept: ``merge`` to let payments meet, ``split`` to leave some of one behind.
+            on_event: told what goes on.
+
+        Raises:
+            WalletError: a rule forbids it, the password is wrong, there is too little, …
+            NoChain: no chain is set.
+            bitsnode.ledger.errors.LedgerError: the chain does not answer or refuses.
+        """
+        chain = self._needed()
+        async with self._lock:
+            on_event(progress.Opening())
+            keys = await self._run(lambda: self._vault.open(password))
+            viewing = await self._run(keys.viewing)
+            await self._scanner(chain).scan(viewing, on_event)
+            request = Request(to, amount, source, frozenset(accept))
+            return tuple(await self._withdrawals(chain).withdraw(request, keys, on_event))
+
+    async def finish(self, on_event: progress.OnEvent = progress.ignore) -> tuple[Withdrawal, ...]:
+        """Bring withdrawals that were cut short to their end; to be called at every start.
+
+        Raises:
+            NoChain: no chain is set.
+            bitsnode.ledger.errors.LedgerError: the chain does not answer.
+        """
+        chain = self._needed()
+        async with self._lock:
+            return tuple(await self._withdrawals(chain).finish(on_event))
+
+    async def history(self) -> tuple[Withdrawal, ...]:
+        """Return all withdrawals, the oldest first."""
+        return tuple(await self._run(self._history.withdrawals))
+
+    async def _alone(self, work: Callable[[], T]) -> T:
+        async with self._lock:
+            return await self._run(work)
+
+    def _addresses(self) -> Addresses:
+        self._vault.check_exists()
+        meta = self._history.meta_address()
+        if meta is None:
+            raise WalletLocked
+        return Addresses(meta, tuple(self._history.accounts().values()))
+
+    def _unlocked(self, viewing: ViewingKeys) -> None:
+        self._viewing = viewing
+
+    def _needed(self) -> Chain:
+        if self._chain is None:
+            raise NoChain
+        return self._chain
+
+    def _scanner(self, chain: Chain) -> Scanner:
+        return Scanner(self._history, chain.index, self._run)
+
+    def _withdrawals(self, chain: Chain) -> Withdrawals:
+        return Withdrawals(self._history, chain.ledger, chain.index, self._run, self._isolations)
+
+    async def _ask(self, chain: Chain, held: list[Held], on_event: progress.OnEvent) -> list[Held]:
+        asked = []
+        for number, line in enumerate(held):
+            on_event(progress.AskingBalances(number, len(held)))
+            isolation = self._isolations.of(line.address)
+            balance = await chain.ledger.balance(line.address, isolation)
+            asked.append(attrs.evolve(line, balance=balance))
+        return asked
