@@ -50,6 +50,8 @@ contract ERC6538Registry is IERC6538Registry, EIP712 {
     }
 
     /// @inheritdoc IERC6538Registry
+    // The standard's name.
+    // slither-disable-next-line naming-convention
     function DOMAIN_SEPARATOR() external view override returns (bytes32) {
         return _domainSeparatorV4();
     }

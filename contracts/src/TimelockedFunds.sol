@@ -21,8 +21,11 @@ abstract contract TimelockedFunds is ITimelockedFunds {
     /// @inheritdoc ITimelockedFunds
     function pay(address to, uint256 amount) external override {
         if (msg.sender != _timelock) revert FundsUnauthorized(msg.sender);
+        if (to == address(0)) revert FundsZeroPayee();
         if (amount > address(this).balance) revert FundsTooLow(address(this).balance, amount);
         emit Paid(to, amount);
+        // Payees may be contracts, such as a multisig wallet, that need more gas than a transfer has.
+        // slither-disable-next-line low-level-calls
         (bool accepted,) = to.call{value: amount}("");
         if (!accepted) revert FundsPaymentRefused(to);
     }

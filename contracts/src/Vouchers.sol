@@ -87,9 +87,12 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
     constructor(
         ISemaphore semaphore_,
         IERC5564Announcer announcer_,
+        // _requireContract refuses 0, and accounts besides.
+        // slither-disable-start missing-zero-check
         address timelock_,
         address treasury_,
         address pool_,
+        // slither-disable-end missing-zero-check
         uint256 treasuryShare,
         uint256 poolShare,
         Denomination[] memory table
@@ -133,6 +136,8 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
             Group storage full = _groups[group];
             group = _openGroup(denomination, full.treasuryShare, full.poolShare);
         }
+        // After a call to Semaphore alone, see above.
+        // slither-disable-next-line reentrancy-events
         emit Deposited(group, commitment);
         _semaphore.addMember(group, commitment);
     }
@@ -143,6 +148,8 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
         override
         nonReentrant
     {
+        // A validator can shift the time by seconds; deadlines are hours.
+        // slither-disable-next-line timestamp
         if (block.timestamp > redemption.deadline) revert VouchersExpired(redemption.deadline);
         if (spends.length == 0 || spends.length > MAX_SPENDS) {
             revert VouchersSpendCount(spends.length);
@@ -165,7 +172,13 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
         }
         _verify(spends, message);
         emit Redeemed(
-            message, redemption.tag, redemption.payee, totals.gross, redemption.fee, groups, nullifiers
+            message,
+            redemption.tag,
+            redemption.payee,
+            totals.gross,
+            redemption.fee,
+            groups,
+            nullifiers
         );
         _settle(redemption, totals);
     }
@@ -225,9 +238,10 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
         for (uint256 i = 0; i < groups.length; ++i) {
             gross += _groups[groups[i]].amount;
         }
-        return Record({
-            gross: gross, fee: redemption.fee, payee: redemption.payee, tag: redemption.tag
-        });
+        return
+            Record({
+                gross: gross, fee: redemption.fee, payee: redemption.payee, tag: redemption.tag
+            });
     }
 
     /// @inheritdoc IVouchers
@@ -333,12 +347,17 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
                 scope: _scope,
                 points: spend.points
             });
+            // At most MAX_SPENDS calls of a view function, and one that fails is to stop all.
+            // slither-disable-next-line calls-loop
             if (!_semaphore.verifyProof(spend.group, proof)) revert VouchersInvalidProof(i);
         }
     }
 
     /// @dev The shares are rounded down; what is left, to the last unit, is the payee's. Vouchers
     /// of groups with different shares pay the average, weighted by their amounts.
+    // Whether something is owed is known only after the call that was refused. All that writes is
+    // under the lock but {deposit}, which has no part in this.
+    // slither-disable-next-line reentrancy-benign
     function _settle(Redemption calldata redemption, Totals memory totals) private {
         uint256 net = totals.gross - redemption.fee;
         uint256 unit = totals.gross * SHARE_UNIT;
@@ -371,6 +390,9 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
         }
     }
 
+    // Semaphore is known, calls nobody, and the group's number is known only after the call. The
+    // loop around it has at most MAX_DENOMINATIONS rounds.
+    // slither-disable-start reentrancy-benign,reentrancy-events,calls-loop
     function _openGroup(uint256 denomination, uint16 treasuryShare, uint16 poolShare)
         private
         returns (uint256 group)
@@ -387,6 +409,8 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
         emit GroupOpened(denomination, group, treasuryShare, poolShare);
     }
 
+    // slither-disable-end reentrancy-benign,reentrancy-events,calls-loop
+
     /// @dev Pays, or remembers what is owed: no payee can stop the others' money.
     function _pay(address to, uint256 amount) private {
         if (!_send(to, amount, PAYMENT_GAS)) {
@@ -396,7 +420,8 @@ contract Vouchers is IVouchers, ReentrancyGuardTransient {
     }
 
     /// @dev A plain call, but what the payee returns is not copied: it could be made so large that
-    /// the copy uses up all gas.
+    /// the copy uses up all gas. Solidity's own call copies it, hence the assembly.
+    // slither-disable-next-line assembly
     function _send(address to, uint256 amount, uint256 gasLimit) private returns (bool accepted) {
         assembly ("memory-safe") {
             accepted := call(gasLimit, to, amount, 0, 0, 0, 0)

@@ -128,9 +128,7 @@ contract ERC6538RegistryTest is BitsTest {
         returns (bytes32)
     {
         bytes32 entry = keccak256(
-            abi.encode(
-                registry.ERC6538REGISTRY_ENTRY_TYPE_HASH(), schemeId, keccak256(meta), nonce
-            )
+            abi.encode(registry.ERC6538REGISTRY_ENTRY_TYPE_HASH(), schemeId, keccak256(meta), nonce)
         );
         return keccak256(abi.encodePacked(hex"1901", registry.DOMAIN_SEPARATOR(), entry));
     }

@@ -35,12 +35,15 @@ abstract contract TimelockedFundsTest is World {
         funds.pay(PROPOSER, 1);
     }
 
-    /// @dev More than there is, and a payee that refuses, are errors with a name.
+    /// @dev More than there is, nobody, and a payee that refuses, are errors with a name.
     function test_impossible_payments() public {
         vm.deal(address(funds), 10);
         vm.prank(address(timelock));
         expectError(ITimelockedFunds.FundsTooLow.selector, 10, 11);
         funds.pay(PAYEE, 11);
+        vm.prank(address(timelock));
+        expectError(ITimelockedFunds.FundsZeroPayee.selector);
+        funds.pay(address(0), 1);
         address closed = address(new RefusingPayee());
         vm.prank(address(timelock));
         expectError(ITimelockedFunds.FundsPaymentRefused.selector, closed);

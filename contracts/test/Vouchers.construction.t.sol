@@ -56,9 +56,7 @@ contract VouchersConstructionTest is World {
         vm.prank(PROPOSER);
         vm.expectRevert();
         timelock.updateDelay(0);
-        throughTimelock(
-            address(timelock), abi.encodeCall(TimelockController.updateDelay, (3 days))
-        );
+        throughTimelock(address(timelock), abi.encodeCall(TimelockController.updateDelay, (3 days)));
         assertEq(timelock.getMinDelay(), 3 days, "changed");
     }
 

@@ -52,8 +52,7 @@ contract VouchersGasTest is RealProofs {
         (r, spends) = read(".pair");
         vouchers.redeem(r, spends);
         vm.snapshotGasLastCall("Vouchers", "redeem, 2 vouchers, known payee, no fee");
-        (bool accepted,) =
-            address(vouchers).call(abi.encodeCall(IVouchers.redeem, (r, spends)));
+        (bool accepted,) = address(vouchers).call(abi.encodeCall(IVouchers.redeem, (r, spends)));
         vm.snapshotGasLastCall("Vouchers", "redeem, 2 vouchers, too late");
         assertTrue(!accepted, "they are spent");
     }

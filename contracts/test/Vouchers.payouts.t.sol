@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity 0.8.37;
 
-import {
-    ReentrancyGuardTransient
-} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Vouchers} from "../src/Vouchers.sol";
 import {IVouchers} from "../src/interfaces/IVouchers.sol";
 import {BombPayee, BurningPayee, ReenteringPayee, RefusingPayee} from "./support/Payees.sol";
@@ -27,7 +25,9 @@ contract VouchersPayoutsTest is World {
         redemption.relayer = RELAYER;
         redeem(redemption, one(0), one(1));
         uint256 waiting = vouchers.owed(address(payee));
-        assertEq(waiting, uint256(SMALL - 5) - (SMALL - 5) * 3 / 100 - (SMALL - 5) * 2 / 100, "owed");
+        assertEq(
+            waiting, uint256(SMALL - 5) - (SMALL - 5) * 3 / 100 - (SMALL - 5) * 2 / 100, "owed"
+        );
         assertEq(RELAYER.balance, 5, "the relayer is paid");
 
         expectError(IVouchers.VouchersPaymentRefused.selector, address(payee));
@@ -140,7 +140,14 @@ contract VouchersPayoutsTest is World {
     function test_collect_from_a_refusing_treasury() public {
         RefusingPayee closed = new RefusingPayee();
         Vouchers other = new Vouchers(
-            semaphore, announcer, address(timelock), address(closed), address(pool), 300, 200, table()
+            semaphore,
+            announcer,
+            address(timelock),
+            address(closed),
+            address(pool),
+            300,
+            200,
+            table()
         );
         vouchers = other;
         deposit(0, 4);

@@ -24,9 +24,7 @@ contract VouchersRedeemTest is World {
         bytes32 message = vouchers.messageOf(redemption, one(0), one(11));
         IVouchers.Spend[] memory spends = prove(redemption, one(0), one(11));
         vm.expectEmit(address(vouchers));
-        emit IVouchers.Redeemed(
-            message, redemption.tag, PAYEE, SMALL, SMALL / 10, one(0), one(11)
-        );
+        emit IVouchers.Redeemed(message, redemption.tag, PAYEE, SMALL, SMALL / 10, one(0), one(11));
         vm.expectEmit(address(announcer));
         emit IERC5564Announcer.Announcement(
             1,
@@ -59,9 +57,8 @@ contract VouchersRedeemTest is World {
         (groups[1], nullifiers[0], nullifiers[1]) = (2, 8, 9);
         bytes memory head =
             abi.encode(block.chainid, address(vouchers), r.payee, r.ephemeralKeyPrefix);
-        bytes memory middle = abi.encode(
-            r.ephemeralKeyX, r.viewTag, r.tag, r.relayer, r.fee, r.deadline
-        );
+        bytes memory middle =
+            abi.encode(r.ephemeralKeyX, r.viewTag, r.tag, r.relayer, r.fee, r.deadline);
         // two offsets, then the arrays with their lengths
         bytes memory tail = abi.encode(uint256(384), uint256(480), 2, 0, 2, 2, 8, 9);
         assertEq(
@@ -173,9 +170,7 @@ contract VouchersRedeemTest is World {
         groups[1] = 1;
         uint256[] memory nullifiers = new uint256[](2);
         IVouchers.Spend[] memory spends = prove(redemption, groups, nullifiers);
-        expectError(
-            IVouchers.VouchersFeeTooHigh.selector, redemption.fee, (SMALL + MIDDLE) / 10
-        );
+        expectError(IVouchers.VouchersFeeTooHigh.selector, redemption.fee, (SMALL + MIDDLE) / 10);
         vouchers.redeem(redemption, spends);
         redemption.fee -= 1;
         redeem(redemption, groups, nullifiers);

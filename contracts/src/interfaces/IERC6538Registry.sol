@@ -33,11 +33,16 @@ interface IERC6538Registry {
     /// @notice Makes the caller's unused signatures invalid.
     function incrementNonce() external;
 
+    // The standard's names.
+    // slither-disable-start naming-convention
+
     /// @notice The EIP-712 domain separator.
     function DOMAIN_SEPARATOR() external view returns (bytes32);
 
     /// @notice The EIP-712 type of an entry.
     function ERC6538REGISTRY_ENTRY_TYPE_HASH() external view returns (bytes32);
+
+    // slither-disable-end naming-convention
 
     /// @notice The registrant's meta-address for a scheme; empty if there is none.
     function stealthMetaAddressOf(address registrant, uint256 schemeId)

@@ -15,6 +15,9 @@ interface ITimelockedFunds {
     /// @notice Only the timelock may do this.
     error FundsUnauthorized(address caller);
 
+    /// @notice The payee must not be 0.
+    error FundsZeroPayee();
+
     /// @notice There is less here than was asked for.
     error FundsTooLow(uint256 available, uint256 asked);
 

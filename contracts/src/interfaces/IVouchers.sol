@@ -85,7 +85,10 @@ interface IVouchers {
 
     /// @notice A group takes deposits from now on, instead of the denomination's last one.
     event GroupOpened(
-        uint256 indexed denomination, uint256 indexed group, uint256 treasuryShare, uint256 poolShare
+        uint256 indexed denomination,
+        uint256 indexed group,
+        uint256 treasuryShare,
+        uint256 poolShare
     );
 
     /// @notice A voucher was bought. Its index and the new root are in Semaphore's `MemberAdded`.
@@ -288,6 +291,9 @@ interface IVouchers {
     function treasury() external view returns (address);
     function pool() external view returns (address);
 
+    // These are constants of the implementation, and have the names of constants.
+    // slither-disable-start naming-convention
+
     /// @notice Depth of the circuit, 20; larger trees have no proof.
     function TREE_DEPTH() external view returns (uint256);
 
@@ -306,4 +312,6 @@ interface IVouchers {
     /// @notice Caps of the shares, in 1/10,000: no timelock can go beyond them.
     function MAX_TREASURY_SHARE() external view returns (uint256);
     function MAX_POOL_SHARE() external view returns (uint256);
+
+    // slither-disable-end naming-convention
 }

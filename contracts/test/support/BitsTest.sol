@@ -27,10 +27,7 @@ abstract contract BitsTest {
         if (found != expected) revert NotEqualWords(what, found, expected);
     }
 
-    function assertEq(bytes memory found, bytes memory expected, string memory what)
-        internal
-        pure
-    {
+    function assertEq(bytes memory found, bytes memory expected, string memory what) internal pure {
         if (keccak256(found) != keccak256(expected)) {
             revert NotEqualWords(what, keccak256(found), keccak256(expected));
         }

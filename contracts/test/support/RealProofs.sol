@@ -87,11 +87,7 @@ abstract contract RealProofs is World {
         return vm.parseJsonBytes32(json, string.concat(name, key));
     }
 
-    function words(string memory name, string memory key)
-        internal
-        view
-        returns (bytes32[] memory)
-    {
+    function words(string memory name, string memory key) internal view returns (bytes32[] memory) {
         return vm.parseJsonBytes32Array(json, string.concat(name, key));
     }
 }
