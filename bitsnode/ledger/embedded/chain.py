@@ -12,6 +12,7 @@ from eth_keys.datatypes import PrivateKey
 from eth_typing import BlockNumber, Hash32
 from eth_utils.exceptions import ValidationError
 
+from bitsnode.ledger.create2 import PROXY, PROXY_CODE
 from bitsnode.ledger.embedded.admission import Admitted, admit, check_state
 from bitsnode.ledger.embedded.database import ChainDatabase
 from bitsnode.ledger.embedded.directory import (
@@ -34,6 +35,10 @@ TRANSFER_GAS: Final = 21_000
 TIP: Final = 10**6  # wei per gas proposed: enough, as every transaction has a block to itself
 CALL_SECONDS: Final = 5.0  # longest that a call may keep the chain busy
 MAX_TIME_STEP: Final = 10 * 365 * 86_400  # seconds that time may be moved on at once
+# part of the genesis block: who deploys by it finds the same addresses here as elsewhere
+_PROXY: Final = {
+    bytes.fromhex(PROXY[2:]): {"balance": 0, "nonce": 1, "code": PROXY_CODE, "storage": {}}
+}
 _CANCUN_EMPTY: Final = {"parent_beacon_block_root": b"\0" * 32}
 
 
@@ -82,7 +87,7 @@ class EmbeddedChain:
         }
         with self._database.transaction():
             self._database.create(self.chain_id)
-            self._class.from_genesis(self._database, params, {address: account})
+            self._class.from_genesis(self._database, params, {address: account, **_PROXY})
 
     def _start(self) -> None:
         self._chain: Any = self._class(self._database)

@@ -115,6 +115,8 @@ def header(chain: EmbeddedChain, value: Any, default: str = "latest") -> BlockHe
         if set(value) != {"blockNumber"}:
             raise invalid("a block's tag, number or hash expected")
         value = value["blockNumber"]
+    if not isinstance(value, str):
+        raise invalid("a block's tag, number or hash expected")
     if value in _HEAD_TAGS:
         return chain.head
     if value == "pending":
@@ -210,7 +212,9 @@ def log_question(chain: EmbeddedChain, value: Any) -> LogQuestion:
 
 
 def _log_bound(chain: EmbeddedChain, value: Any) -> int:
-    if value is None or value in _HEAD_TAGS or value == "pending":
+    if value is None:
+        return chain.height
+    if isinstance(value, str) and (value in _HEAD_TAGS or value == "pending"):
         return chain.height
     return 0 if value == "earliest" else quantity(value)
 
