@@ -209,15 +209,14 @@ class Keystore:
             WalletExists: there is a file already, which stays as it is.
             KeystoreUnusable: the system refuses.
         """
+        if self.exists:
+            raise WalletExists
         try:
             self._write_draft(data)
             # a link, unlike a rename, never takes the place of a file that is there
             os.link(self._draft, self.path)
             self._sync_folder()
             self._draft.unlink()
-        except FileExistsError:
-            self._draft.unlink(missing_ok=True)
-            raise WalletExists from None
         except OSError as error:
             raise KeystoreUnusable from error
 
