@@ -130,10 +130,11 @@ class FakeChain:
         self._salt += 1
         del self.blocks[len(self.blocks) - depth :]
 
-    def nonce(self, address: str, pending: bool = False) -> int:
-        """How many transactions an account has sent."""
-        raws = [raw for block in self.blocks for raw in block.transactions]
-        raws += list(self.pool.values()) if pending else []
+    def nonce(self, address: str, last: int | None = None) -> int:
+        """How many transactions an account has sent up to a block; None counts the pool, too."""
+        blocks = self.blocks if last is None else self.blocks[: last + 1]
+        raws = [raw for block in blocks for raw in block.transactions]
+        raws += list(self.pool.values()) if last is None else []
         return sum(1 for raw in raws if sender_and_nonce(raw)[0] == address.lower())
 
     def receipt(self, transaction: bytes) -> dict[str, Any] | None:

@@ -122,13 +122,11 @@ class FakeServer:
         return hex(self.chain.balances.get(address.lower(), 0))
 
     def _eth_getTransactionCount(self, address: str, tag: str) -> str:
-        return hex(self.chain.nonce(address, tag == "pending"))
+        last = None if tag == "pending" else self._number(tag)
+        return hex(self.chain.nonce(address, last))
 
     def _eth_gasPrice(self) -> str:
         return hex(self.chain.base_fee + self.chain.tip)
-
-    def _eth_maxPriorityFeePerGas(self) -> str:
-        return hex(self.chain.tip)
 
     def _eth_estimateGas(self, _fields: dict[str, Any], *_tag: str) -> str:
         return hex(21_000)
@@ -146,7 +144,7 @@ class FakeServer:
         sender, nonce = sender_and_nonce(raw)
         if digest in self.chain.pool:
             raise FakeRefusal(-32000, "already known")
-        if nonce < self.chain.nonce(sender):
+        if nonce < self.chain.nonce(sender, self.chain.head.number):
             raise FakeRefusal(-32000, "nonce too low")
         same = [h for h, r in self.chain.pool.items() if sender_and_nonce(r) == (sender, nonce)]
         for replaced in same:
