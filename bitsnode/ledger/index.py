@@ -100,6 +100,13 @@ class LogIndex:
         address = bytes.fromhex(self._deployment.address(contract)[2:])
         return self.store.events(address, event, after, limit, self._last(unconfirmed))
 
+    def mentions(self, address: str) -> bool:
+        """Whether an address has a part in any event of our contracts, confirmed or not.
+
+        It looks at every log, so it belongs into a thread.
+        """
+        return self.store.mentions(bytes.fromhex(address[2:]))
+
     async def sync(
         self, isolation: Isolation, on_progress: OnProgress = lambda _reach, _head: None
     ) -> Reach:

@@ -147,6 +147,19 @@ class IndexStore:
         read = [read_announcement(log) for log in found]
         return [announcement for announcement in read if announcement is not None]
 
+    def mentions(self, address: bytes) -> bool:
+        """Whether any log has an address, 20 bytes, as its contract, in a topic or in its data."""
+        word = bytes(12) + address  # as the ABI encodes it
+        with self._lock:
+            found = self._rows(
+                "SELECT 1 FROM logs WHERE address = ? OR instr(topics, ?) OR instr(data, ?)"
+                " LIMIT 1",
+                address,
+                word,
+                word,
+            )
+        return bool(found)
+
     def _rows(self, statement: str, *values: object) -> list[Any]:
         return self.database.rows(statement, *values)
 

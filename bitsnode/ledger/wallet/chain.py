@@ -1,11 +1,15 @@
 """What the wallet needs of the chain: the seam to the ledger, which knows nothing of wallets."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import attrs
 
 from bitsnode.ledger.announcements import Announcement, Cursor
+from bitsnode.ledger.deployment import Deployment
+from bitsnode.ledger.fees import Fee
+from bitsnode.ledger.standing import Call
+from bitsnode.ledger.transactions import Mined, Sent, Signer
 from onion.isolation import Isolation
 
 T = TypeVar("T")
@@ -19,69 +23,51 @@ class RunInThread(Protocol):
 
 
 class Index(Protocol):
-    """The events of the contracts of bits, as far as they are confirmed; asked locally."""
+    """The events of the contracts of bits, asked locally; see `bitsnode.ledger.index`."""
 
     def announcements(self, after: Cursor | None, limit: int) -> Sequence[Announcement]:
-        """Return at most ``limit`` announcements behind ``after``, in order."""
+        """Return at most ``limit`` confirmed announcements behind ``after``, in order."""
 
-    def is_public(self, address: str) -> bool:
-        """Whether an address is one of the contracts or has a part in any of their events."""
-
-
-@attrs.frozen
-class Mined:
-    """A transaction that is in the chain.
-
-    Attributes:
-        transaction_hash: 0x and 64 hex digits.
-        block: its number.
-        fee: wei.
-        succeeded: whether the chain carried it out.
-    """
-
-    transaction_hash: str
-    block: int
-    fee: int
-    succeeded: bool
-
-
-class Signer(Protocol):
-    """Signs for one address."""
-
-    @property
-    def address(self) -> str:
-        """Checksummed."""
-
-    def sign_transaction(self, fields: dict[str, Any]) -> bytes:
-        """Return the signed transaction."""
+    def mentions(self, address: str) -> bool:
+        """Whether an address has a part in any event."""
 
 
 class Ledger(Protocol):
-    """Asks the chain, and sends transactions to it once and only once."""
+    """Asks the chain, and carries out each intent once and only once."""
 
     async def balance(self, address: str, isolation: Isolation) -> int:
         """Return wei."""
 
-    async def transfer_fee(self, source: str, to: str, isolation: Isolation) -> int:
-        """Return the most wei that a plain transfer can cost now."""
+    async def quote(self, source: str, call: Call, isolation: Isolation) -> Fee:
+        """Return what a transaction may cost now."""
 
-    async def transfer(
-        self,
-        signer: Signer,
-        to: str,
-        value: int,
-        isolation: Isolation,
-        fee_limit: int,
-        intent: str,
-    ) -> str:
-        """Sign and send a transfer and return its hash.
-
-        It is in the ledger's journal before it is sent; for an intent that is there already,
-        that one is sent again and nothing is signed.
-        """
+    async def send(
+        self, signer: Signer, intent: str, call: Call, isolation: Isolation, fee_limit: int
+    ) -> Sent:
+        """Sign into the journal and send; for a known intent, send the same bytes again."""
 
     async def knows(self, intent: str) -> bool:
         """Whether anything was ever signed for this intent."""
 
     async def wait(self, intent: str, isolation: Isolation) -> Mined:
         """See to it that what was signed for an intent is sent, and wait for it."""
+
+
+@attrs.frozen
+class Chain:
+    """The chain that a wallet works on.
+
+    Attributes:
+        deployment: which one, and where the contracts are.
+        ledger: asks it and sends to it.
+        index: its events.
+    """
+
+    deployment: Deployment
+    ledger: Ledger
+    index: Index
+
+    def has_part(self, address: str) -> bool:
+        """Whether an address is one of the contracts or has a part in their events."""
+        contracts = {each.address.lower() for each in self.deployment.contracts.values()}
+        return address.lower() in contracts or self.index.mentions(address)

@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import DeferredLock
 
 from bitsnode.ledger.wallet import progress
-from bitsnode.ledger.wallet.chain import Index, Ledger, RunInThread
+from bitsnode.ledger.wallet.chain import Chain, RunInThread
 from bitsnode.ledger.wallet.errors import (
     KeystoreUnusable,
     NoChain,
@@ -18,6 +18,7 @@ from bitsnode.ledger.wallet.errors import (
 from bitsnode.ledger.wallet.history import History, Withdrawal
 from bitsnode.ledger.wallet.keys import ViewingKeys
 from bitsnode.ledger.wallet.keystore import DEFAULT_COST, Cost, Keystore
+from bitsnode.ledger.wallet.results import Addresses, Balance, Held
 from bitsnode.ledger.wallet.rules import Risk, parse_destination
 from bitsnode.ledger.wallet.scanner import Scanner
 from bitsnode.ledger.wallet.vault import Vault
@@ -26,71 +27,6 @@ from bitsnode.ledger.wallet.withdraw import Isolations, Request, Withdrawals
 T = TypeVar("T")
 ACCOUNT_GAP: Final = 5  # empty accounts in a row after which a restored wallet has no more
 KEYSTORE: Final = "keystore"
-
-
-@attrs.frozen
-class Chain:
-    """The chain that a wallet works on.
-
-    Attributes:
-        chain_id: as in EIP-155; each has a history of its own.
-        ledger: asks it and sends to it.
-        index: its confirmed events.
-    """
-
-    chain_id: int
-    ledger: Ledger
-    index: Index
-
-
-@attrs.frozen
-class Addresses:
-    """Where money can be sent.
-
-    Attributes:
-        meta_address: ``st:eth:0x…``; what is paid to it cannot be linked to it.
-        accounts: checksummed; what is paid there is public.
-    """
-
-    meta_address: str
-    accounts: tuple[str, ...]
-
-
-@attrs.frozen
-class Held:
-    """What one address holds.
-
-    Attributes:
-        address: checksummed.
-        balance: wei.
-        block: in which it was announced; None for an account.
-        transaction_hash: of the announcement; None for an account.
-    """
-
-    address: str
-    balance: int
-    block: int | None = None
-    transaction_hash: str | None = None
-
-
-@attrs.frozen
-class Balance:
-    """What the wallet holds.
-
-    Attributes:
-        accounts: in their order.
-        payments: to the meta-address that still hold something, in the order of the chain.
-        scanned: whether all announcements so far were looked at; False while locked.
-    """
-
-    accounts: tuple[Held, ...]
-    payments: tuple[Held, ...]
-    scanned: bool
-
-    @property
-    def total(self) -> int:
-        """Wei in all."""
-        return sum(held.balance for held in self.accounts + self.payments)
 
 
 class Wallet:
@@ -120,9 +56,10 @@ class Wallet:
         self._lock = DeferredLock()
         self._viewing: ViewingKeys | None = None
         self._isolations = Isolations()
-        name = f"history-{chain.chain_id}.sqlite" if chain else "history.sqlite"
+        chain_id = chain.deployment.chain_id if chain else None
+        name = f"history-{chain_id}.sqlite" if chain else "history.sqlite"
         try:
-            self._history = History(folder / name, chain.chain_id if chain else None)
+            self._history = History(folder / name, chain_id)
         except (OSError, sqlite3.Error) as error:
             raise KeystoreUnusable from error
         self._vault = Vault(self._keystore, self._history, cost, self._unlocked)
@@ -362,7 +299,7 @@ class Wallet:
         return Scanner(self._history, chain.index, self._run)
 
     def _withdrawals(self, chain: Chain) -> Withdrawals:
-        return Withdrawals(self._history, chain.ledger, chain.index, self._run, self._isolations)
+        return Withdrawals(self._history, chain, self._run, self._isolations)
 
     async def _ask(self, chain: Chain, held: list[Held], on_event: progress.OnEvent) -> list[Held]:
         asked = []

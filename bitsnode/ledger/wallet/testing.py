@@ -11,10 +11,14 @@ from typing import Any, Final, TypeVar
 from eth_hash.auto import keccak
 
 from bitsnode.ledger.announcements import Announcement, Cursor
+from bitsnode.ledger.deployment import CONTRACTS, Deployed, Deployment
 from bitsnode.ledger.errors import InsufficientFunds
-from bitsnode.ledger.wallet.chain import Mined, Signer
+from bitsnode.ledger.fees import Fee
+from bitsnode.ledger.standing import Call
+from bitsnode.ledger.transactions import Mined, Sent, Signer
+from bitsnode.ledger.wallet.chain import Chain
 from onion.isolation import Isolation
-from zk.stealth import MetaAddress, generate
+from zk.stealth import MetaAddress, checksum_address, generate
 
 T = TypeVar("T")
 CHAIN_ID: Final = 13370042
@@ -53,6 +57,15 @@ class FileChain:
         self.asked: list[tuple[str, Isolation]] = []
         self.stop: Callable[[str], None] = lambda _step: None
         self.reverts = False
+
+    @property
+    def chain(self) -> Chain:
+        """What a wallet is given."""
+        contracts = {
+            name: Deployed(checksum_address(bytes([number]) * 20), 1, "0x" + "00" * 32)
+            for number, name in enumerate(CONTRACTS, 0xC0)
+        }
+        return Chain(Deployment(CHAIN_ID, contracts), self, self)
 
     def close(self) -> None:
         """Close the file."""
@@ -113,7 +126,7 @@ class FileChain:
             for block, index, digest, address, key, metadata in rows
         ]
 
-    def is_public(self, address: str) -> bool:
+    def mentions(self, address: str) -> bool:
         """As `bitsnode.ledger.wallet.chain.Index` wants it."""
         return address in self.public
 
@@ -124,26 +137,26 @@ class FileChain:
         self.asked.append((address, isolation))
         return self.wei(address)
 
-    async def transfer_fee(self, source: str, to: str, isolation: Isolation) -> int:
+    async def quote(self, source: str, call: Call, isolation: Isolation) -> Fee:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
         self.asked.append((source, isolation))
-        return FEE_LIMIT
+        return Fee(GAS, FEE_LIMIT // GAS, 1)
 
-    async def transfer(
-        self, signer: Signer, to: str, value: int, isolation: Isolation, fee_limit: int, intent: str
-    ) -> str:
+    async def send(
+        self, signer: Signer, intent: str, call: Call, isolation: Isolation, fee_limit: int
+    ) -> Sent:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
         self.asked.append((signer.address, isolation))
         self.stop("ask")
         if not await self.knows(intent):
-            if self.wei(signer.address) < value + fee_limit:
+            if self.wei(signer.address) < call.value + fee_limit:
                 raise InsufficientFunds
-            raw = signer.sign_transaction(self._fields(to, value, fee_limit))
+            raw = signer.sign_transaction(self._fields(call.to, call.value, fee_limit))
             self.stop("journal")
-            row = (intent, raw, signer.address, to, str(value))
+            row = (intent, raw, signer.address, call.to, str(call.value))
             self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?)", row)
         self.stop("send")
-        return "0x" + keccak(self._send(intent)).hex()
+        return Sent(intent, "0x" + keccak(self._send(intent)).hex(), 0, True)
 
     async def knows(self, intent: str) -> bool:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""

@@ -7,11 +7,14 @@ it is brought to its end; it does not, so nothing was signed and nothing will be
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import attrs
 
-from bitsnode.ledger.wallet.chain import Index, Ledger, RunInThread
+from bitsnode.ledger.errors import TransactionReplaced
+from bitsnode.ledger.standing import Call
+from bitsnode.ledger.wallet.chain import Chain, RunInThread
 from bitsnode.ledger.wallet.errors import BalanceTooLow, UnknownSource, WithdrawalFailed
 from bitsnode.ledger.wallet.history import History, State, Withdrawal
 from bitsnode.ledger.wallet.keys import Keys, KeySigner
@@ -72,8 +75,7 @@ class Withdrawals:
 
     Args:
         history: where they are written down.
-        ledger: sends them.
-        index: knows who has a public part on the chain.
+        chain: sends them, and knows who has a public part on it.
         run: runs blocking work in a thread.
         isolations: of the wallet.
     """
@@ -81,14 +83,13 @@ class Withdrawals:
     def __init__(
         self,
         history: History,
-        ledger: Ledger,
-        index: Index,
+        chain: Chain,
         run: RunInThread,
         isolations: Isolations,
     ) -> None:
         self._history = history
-        self._ledger = ledger
-        self._index = index
+        self._chain = chain
+        self._ledger = chain.ledger
         self._run = run
         self._isolations = isolations
 
@@ -98,7 +99,8 @@ class Withdrawals:
         for line in await self._in_thread(self._history.withdrawals, State.PLANNED):
             if await self._ledger.knows(line.intent):
                 on_event(Finishing(line.destination))
-                finished.append(await self._see_through(line))
+                with suppress(TransactionReplaced):  # the history says so
+                    finished.append(await self._see_through(line))
             else:
                 await self._in_thread(self._history.settle, line.intent, State.DROPPED)
         return finished
@@ -142,7 +144,7 @@ class Withdrawals:
             address,
             own=address in own,
             funder=self._history.is_funder(address),
-            public=self._index.is_public(address),
+            public=self._chain.has_part(address),
             used=bool(counted),
             used_for_payments=any(line.stealth for line in counted),
             unfinished=all(line.batch in dropped for line in counted),
@@ -179,7 +181,9 @@ class Withdrawals:
             balance = await self._ledger.balance(source, isolation)
             fee = 0
             if balance:
-                fee = await self._ledger.transfer_fee(source, to.address, isolation)
+                # one wei, as what may be sent is not known before the fee is
+                quote = await self._ledger.quote(source, Call(to.address, 1), isolation)
+                fee = quote.most
             holdings.append(Holding(source, balance, fee))
         return holdings
 
@@ -201,14 +205,14 @@ class Withdrawals:
 
     async def _transfer(self, line: Withdrawal, signer: KeySigner) -> str:
         try:
-            return await self._ledger.transfer(
+            sent = await self._ledger.send(
                 signer,
-                line.destination,
-                line.amount,
+                line.intent,
+                Call(line.destination, line.amount),
                 self._isolations.of(line.source),
                 line.fee_limit,
-                line.intent,
             )
+            return sent.transaction_hash
         except Exception:
             # what the journal has may arrive yet and is looked after by `finish`
             if not await self._ledger.knows(line.intent):
@@ -221,7 +225,12 @@ class Withdrawals:
                 await self._in_thread(self._history.settle, line.intent, State.DROPPED)
 
     async def _see_through(self, line: Withdrawal) -> Withdrawal:
-        mined = await self._ledger.wait(line.intent, self._isolations.of(line.source))
+        try:
+            mined = await self._ledger.wait(line.intent, self._isolations.of(line.source))
+        except TransactionReplaced:
+            # the same words are in use elsewhere, and what that one sent came first
+            await self._in_thread(self._history.settle, line.intent, State.FAILED)
+            raise
         result = attrs.evolve(
             line,
             state=State.DONE if mined.succeeded else State.FAILED,

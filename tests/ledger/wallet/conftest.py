@@ -8,8 +8,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from bitsnode.ledger.wallet.keystore import MIN_MEMORY, Cost
-from bitsnode.ledger.wallet.service import Chain, Wallet
-from bitsnode.ledger.wallet.testing import CHAIN_ID, FileChain, at_once
+from bitsnode.ledger.wallet.service import Wallet
+from bitsnode.ledger.wallet.testing import FileChain, at_once
 
 CHEAP = Cost(memory=MIN_MEMORY, iterations=1, lanes=1)
 PASSWORD = "correct horse"
@@ -45,7 +45,7 @@ def open_wallet(tmp_path: Path, chain: FileChain) -> Iterator[Callable[..., Wall
     opened = []
 
     def open_one(home: str = "home") -> Wallet:
-        found = Wallet(tmp_path / home / "wallet", Chain(CHAIN_ID, chain, chain), at_once, CHEAP)
+        found = Wallet(tmp_path / home / "wallet", chain.chain, at_once, CHEAP)
         opened.append(found)
         return found
 

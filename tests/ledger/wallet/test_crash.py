@@ -15,8 +15,8 @@ import pytest
 from bitsnode.ledger.wallet.errors import NoWallet, WrongPassword
 from bitsnode.ledger.wallet.history import State
 from bitsnode.ledger.wallet.keystore import MIN_MEMORY, Cost, Keystore, unseal
-from bitsnode.ledger.wallet.service import Chain, Wallet
-from bitsnode.ledger.wallet.testing import CHAIN_ID, ETHER, FileChain, at_once
+from bitsnode.ledger.wallet.service import Wallet
+from bitsnode.ledger.wallet.testing import ETHER, FileChain, at_once
 from zk.stealth import MetaAddress, checksum_address
 
 CHEAP = Cost(memory=MIN_MEMORY, iterations=1, lanes=1)
@@ -28,7 +28,7 @@ Do = Callable[[Any], Any]
 def open_both(home: Path) -> tuple[FileChain, Wallet]:
     """Open the chain and the wallet of a home."""
     chain = FileChain(home / "chain.sqlite")
-    return chain, Wallet(home / "wallet", Chain(CHAIN_ID, chain, chain), at_once, CHEAP)
+    return chain, Wallet(home / "wallet", chain.chain, at_once, CHEAP)
 
 
 def live(home: Path, do: Do) -> None:

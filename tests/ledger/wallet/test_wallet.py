@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from bitsnode.ledger.errors import LedgerFileDamaged, LedgerFileForeign, LedgerFileTooNew
@@ -21,7 +22,7 @@ from bitsnode.ledger.wallet.errors import (
     WalletLocked,
     WrongPassword,
 )
-from bitsnode.ledger.wallet.service import Chain, Wallet
+from bitsnode.ledger.wallet.service import Wallet
 from bitsnode.ledger.wallet.testing import CHAIN_ID, ETHER, FileChain, at_once
 from zk.stealth import MetaAddress, public_key
 
@@ -226,8 +227,11 @@ def test_foreign_damaged_and_newer_histories_are_refused(
     folder = tmp_path / "home" / "wallet"
     path = folder / f"history-{CHAIN_ID}.sqlite"
     shutil.copy(path, folder / "history-1.sqlite")
+    elsewhere = attrs.evolve(
+        chain.chain, deployment=attrs.evolve(chain.chain.deployment, chain_id=1)
+    )
     with pytest.raises(LedgerFileForeign):
-        Wallet(folder, Chain(1, chain, chain), at_once)
+        Wallet(folder, elsewhere, at_once)
     newer = open_wallet("newer")
     newer._history.database.rows("PRAGMA user_version = 99")
     newer.close()

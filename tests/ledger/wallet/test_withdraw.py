@@ -94,6 +94,7 @@ def test_a3_forbidden_destinations(do: Do, chain: FileChain, wallet: Wallet) -> 
         (payment.lower(), DestinationOwn),
         (OTHER, DestinationFunded),
         (FRESH, DestinationRegistered),
+        (chain.chain.deployment.address("Vouchers"), DestinationRegistered),
         ("0x1234", InvalidDestination),
     ):
         with pytest.raises(error):
