@@ -11,6 +11,8 @@ import platformdirs
 from bitsnode.errors import BitsError
 
 DEFAULT_STORAGE: Final = "1GB"  # a light node's share of its disk
+CHAIN_PORT: Final = 80  # virtual port of a chain's RPC on an onion service
+PUBLIC_CHAIN_FILE: Final = "public.json"  # in a chain's directory: what others are told of it
 PEER_PORT: Final = 7  # virtual port of the peer protocol on an onion service
 
 

@@ -56,3 +56,45 @@ class NodeReachable:
 
 
 NodeEvent = OnionEvent | NodeIdentified | PuzzleBegun | PeersUnknown | PeersKnown | NodeReachable
+
+
+@attrs.frozen
+class ChainServed:
+    """A chain of one's own answers to tools of this machine.
+
+    Attributes:
+        socket: the unix socket.
+        chain_id: as in EIP-155.
+        height: number of the last block.
+    """
+
+    socket: str
+    chain_id: int
+    height: int
+
+
+@attrs.frozen
+class ChainDeployed:
+    """The contracts are on that chain.
+
+    Attributes:
+        deployment: the file that says where.
+        contracts: how many.
+    """
+
+    deployment: str
+    contracts: int
+
+
+@attrs.frozen
+class ChainReachable:
+    """That chain is reached as an onion service.
+
+    Attributes:
+        rpc: its URL.
+    """
+
+    rpc: str
+
+
+ChainEvent = OnionEvent | ChainServed | ChainDeployed | ChainReachable

@@ -12,6 +12,7 @@ from bitsnode.cli.context import CommandLine
 # name -> (module with a click command called ``command``, line of help). The help stands here so
 # that ``bitsnode --help`` imports no command and with it no Twisted.
 COMMANDS: Final = {
+    "chain": ("bitsnode.cli.chain", "Run a chain of your own, for trying things out."),
     "doctor": ("bitsnode.cli.doctor", "Check this machine and the running node."),
     "get": ("bitsnode.cli.get", "Fetch a content by its link."),
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),

@@ -12,8 +12,10 @@ from typing import Any
 import attrs
 import click
 
+from bitsnode.cli.chain import as_text, describe
 from bitsnode.cli.client import call
 from bitsnode.cli.context import CommandLine, json_option
+from bitsnode.cli.ipc import ChainAnswered
 from bitsnode.cli.localnet_state import LocalnetState, StateFile, python_command
 from bitsnode.cli.remote import ProgressLine
 from bitsnode.errors import BitsError
@@ -71,7 +73,8 @@ def up(line: CommandLine, nodes: int | None, directory: Path | None) -> None:
         line.fail("Stopped; 'bitsnode localnet down' ends what was started.")
     progress.end()
     homes = "\n".join(f"  {node.peer_onion}  {node.home}" for node in state.nodes)
-    line.emit(_as_json(file, state), f"The localnet is up:\n{homes}")
+    result = _as_json(file, state)
+    line.emit(result, f"The localnet is up:\n{homes}\n{as_text(result['chain'])}")
 
 
 def _up(file: StateFile, nodes: int | None, say: Callable[[str], None]) -> LocalnetState:
@@ -151,12 +154,19 @@ def status(line: CommandLine, directory: Path | None) -> None:
     rows = [
         f"  {node['state']:<10} {node['peer_onion']}  {node['home']}" for node in result["nodes"]
     ]
-    line.emit(result, "\n".join([state.text, *rows]))
+    line.emit(result, "\n".join([state.text, *rows, as_text(result["chain"])]))
 
 
 def _as_json(file: StateFile, state: LocalnetState) -> dict[str, Any]:
+    chain: dict[str, Any] = attrs.asdict(state.chain) if state.chain else {}
+    if state.chain:
+        try:
+            chain |= describe(Path(state.chain.directory))
+        except (BitsError, ChainAnswered):
+            chain["state"] = "stopped"
     return {
         "dir": str(file.directory),
         "tor": state.tor_version,
         "nodes": [attrs.asdict(node) for node in state.nodes],
+        "chain": chain,
     }

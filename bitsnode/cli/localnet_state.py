@@ -33,6 +33,25 @@ class LocalnetNode:
 
 
 @attrs.frozen
+class LocalnetChain:
+    """The chain of a localnet.
+
+    Attributes:
+        directory: of the chain.
+        chain_id: as in EIP-155.
+        rpc: its URL, for nodes, through Tor.
+        socket: where tools of this machine find its RPC.
+        deployment: file that says where the contracts are.
+    """
+
+    directory: str
+    chain_id: int
+    rpc: str
+    socket: str
+    deployment: str
+
+
+@attrs.frozen
 class LocalnetState:
     """What the supervisor last said.
 
@@ -42,6 +61,7 @@ class LocalnetState:
         error: why it gave up, or "".
         tor_version: as tor reports it.
         nodes: in order of their numbers.
+        chain: None until it is reachable.
     """
 
     ready: bool
@@ -49,6 +69,7 @@ class LocalnetState:
     error: str = ""
     tor_version: str = ""
     nodes: tuple[LocalnetNode, ...] = ()
+    chain: LocalnetChain | None = None
 
 
 class StateFile:
@@ -65,7 +86,8 @@ class StateFile:
             return None
         try:
             nodes = tuple(LocalnetNode(**node) for node in found.pop("nodes"))
-            return LocalnetState(nodes=nodes, **found)
+            chain = found.pop("chain")
+            return LocalnetState(nodes=nodes, chain=chain and LocalnetChain(**chain), **found)
         except (TypeError, KeyError) as error:
             raise NotALocalnet from error
 

@@ -1,6 +1,5 @@
 """``bitsnode --tor``: the node in the foreground."""
 
-import os
 import sys
 from typing import Any, NoReturn
 
@@ -9,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bitsnode.cli.context import CommandLine
+from bitsnode.cli.lifeline import Lifeline
 from bitsnode.cli.log import begin_logging
 from bitsnode.cli.words import sentence
 from bitsnode.errors import BitsError
@@ -50,7 +50,7 @@ class Foreground:
 
     async def _start(self) -> None:
         if self._until_stdin_ends:
-            self._reactor.addReader(_Lifeline(self._reactor))
+            self._reactor.addReader(Lifeline(self._reactor))
         try:
             await self._node.start()
         except Exception as error:
@@ -61,27 +61,6 @@ class Foreground:
         name, values, text = sentence(event)
         self._line.emit({"event": name, **values, "text": text}, text or None)
         sys.stdout.flush()
-
-
-class _Lifeline:
-    """Stops the reactor when standard input ends."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def fileno(self) -> int:
-        return 0
-
-    def logPrefix(self) -> str:
-        return "lifeline"
-
-    def doRead(self) -> None:
-        if not os.read(0, 4096):
-            self._reactor.removeReader(self)
-            self._reactor.stop()
-
-    def connectionLost(self, reason: object) -> None:
-        pass
 
 
 def run(line: CommandLine, until_stdin_ends: bool = False) -> NoReturn:

@@ -1,4 +1,4 @@
-"""One node of a localnet as a child process of the supervisor."""
+"""A node, or the chain, of a localnet as a child process of the supervisor."""
 
 import json
 from pathlib import Path
@@ -14,20 +14,21 @@ NODE_STOP = 10.0  # seconds a node has to stop before it is killed
 MAX_LINE = 1 << 16  # bytes of an event; a node prints short ones
 
 
-class NodeEnded(BitsError):
-    """A node stopped while it was starting."""
+class ChildEnded(BitsError):
+    """A node, or the chain, stopped while it was starting."""
 
 
-class NodeProcess(protocol.ProcessProtocol):
+class ChildProcess(protocol.ProcessProtocol):
     """Reads the JSON lines a node prints, and keeps its standard input open as a lifeline.
 
-    The node ends when that pipe does, so no node outlives a killed supervisor.
+    The node ends when that pipe does, so no node outlives a killed supervisor. The chain of the
+    localnet is the same in this.
 
     Attributes:
         home: the node's directory.
         peer_onion: known once `until("identity")` has returned.
         running: whether the process is there.
-        seen: names of the events it told of.
+        seen: the last event of each name that it told of.
         peers: how many other nodes it knows.
     """
 
@@ -35,7 +36,7 @@ class NodeProcess(protocol.ProcessProtocol):
         self.home = home
         self.peer_onion = ""
         self.running = True
-        self.seen: set[str] = set()
+        self.seen: dict[str, dict[str, Any]] = {}
         self.peers = 0
         self._waiting: list[tuple[str, defer.Deferred[None]]] = []
         self._last_words = ""
@@ -45,7 +46,7 @@ class NodeProcess(protocol.ProcessProtocol):
         """Return when the node has told of an event of this name.
 
         Raises:
-            NodeEnded: it stopped before.
+            ChildEnded: it stopped before.
         """
         if event in self.seen:
             return
@@ -65,7 +66,7 @@ class NodeProcess(protocol.ProcessProtocol):
     def _take(self, event: dict[str, Any]) -> None:
         name = event["event"]
         self.peer_onion = event.get("peer_onion", self.peer_onion)
-        self.seen.add(name)
+        self.seen[name] = event
         if name == "peers_known":
             self.peers = event["count"]
         ready = [waiting for wanted, waiting in self._waiting if wanted == name]
@@ -88,9 +89,9 @@ class NodeProcess(protocol.ProcessProtocol):
             else:
                 deferred.errback(self._ended())
 
-    def _ended(self) -> NodeEnded:
-        return NodeEnded(
-            f"The node at {self.home} stopped: {self._last_words or 'no reason given'}"
+    def _ended(self) -> ChildEnded:
+        return ChildEnded(
+            f"What runs in {self.home} stopped: {self._last_words or 'no reason given'}"
         )
 
     async def stop(self, clock: IReactorTime) -> None:

@@ -1,7 +1,7 @@
-"""Supervises a localnet: the private Tor network, and one process for each node.
+"""Supervises a localnet: the private Tor network, the chain, and one process for each node.
 
 The nodes are ordinary ones. All that they share is what a newcomer would be told: how to join the
-Tor network, and the onion address of a node that was there before.
+Tor network, the onion address of a node that was there before, and that of the chain.
 """
 
 import os
@@ -14,8 +14,14 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, FirstError, gath
 from twisted.internet.task import deferLater
 from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 
-from bitsnode.cli.localnet_state import LocalnetNode, LocalnetState, StateFile, python_command
-from bitsnode.cli.supervised_node import NodeProcess
+from bitsnode.cli.localnet_state import (
+    LocalnetChain,
+    LocalnetNode,
+    LocalnetState,
+    StateFile,
+    python_command,
+)
+from bitsnode.cli.supervised_node import ChildProcess
 from bitsnode.errors import BitsError
 from bitsnode.wire.messages import K
 from onion.errors import OnionError
@@ -40,7 +46,8 @@ class Supervisor:
         self._reactor = reactor
         self._file = file
         self._network = PrivateTorNetwork(reactor, file.directory / "tor")
-        self._nodes: dict[int, NodeProcess] = {}
+        self._nodes: dict[int, ChildProcess] = {}
+        self._chain: ChildProcess | None = None
         self._state = LocalnetState(False, "starting the private Tor network")
         self._busy = False
 
@@ -85,20 +92,20 @@ class Supervisor:
                 for number in range(self._file.read_wanted())
                 if number not in self._nodes or not self._nodes[number].running
             ]
+            starting = [Deferred.fromCoroutine(self._start_chain())]
             turns = DeferredSemaphore(STARTING_AT_ONCE)
             if 0 in missing:  # the others are told its address
                 self._spawn(0)
                 await self._nodes[0].until("identity")
-            await gatherResults(
-                [turns.run(Deferred.fromCoroutine, self._start_node(n)) for n in missing],
-                consumeErrors=True,
-            )
+            starting += [turns.run(Deferred.fromCoroutine, self._start_node(n)) for n in missing]
+            await gatherResults(starting, consumeErrors=True)
             await self._wait_until_acquainted()
         finally:
             self._busy = False
         nodes = tuple(self._describe(self._nodes[number]) for number in sorted(self._nodes))
         text = f"{len(nodes)} nodes are reachable"
-        self._tell(attrs.evolve(self._state, ready=True, text=text, nodes=nodes))
+        chain = self._describe_chain()
+        self._tell(attrs.evolve(self._state, ready=True, text=text, nodes=nodes, chain=chain))
         if self._file.revival_requested():
             await self._start_missing()
 
@@ -125,12 +132,23 @@ class Supervisor:
         text = f"nodes: {reachable} of {self._file.read_wanted()} reachable"
         self._tell(attrs.evolve(self._state, text=text))
 
+    async def _start_chain(self) -> None:
+        if self._chain is None or not self._chain.running:
+            directory = self._file.directory / "chain"
+            self._chain = ChildProcess(directory)
+            command = [*self._bitsnode(directory), "chain", "--dir", str(directory), "--onion"]
+            command += ["--until-stdin-ends"]
+            self._reactor.spawnProcess(self._chain, command[0], command, env=dict(os.environ))
+        await self._chain.until("chain_reachable")
+
+    def _bitsnode(self, home: Path) -> list[str]:
+        command = [*python_command("bitsnode"), "--home", str(home), "--json"]
+        return [*command, "--network", "local", "--localnet", str(self._file.directory)]
+
     def _spawn(self, number: int) -> None:
         home = self._file.directory / "nodes" / f"node{number}"
-        node = NodeProcess(home)
-        command = [*python_command("bitsnode"), "--home", str(home), "--json", "--tor"]
-        command += ["--network", "local", "--localnet", str(self._file.directory)]
-        command += ["--until-stdin-ends"]
+        node = ChildProcess(home)
+        command = [*self._bitsnode(home), "--tor", "--until-stdin-ends"]
         friends = [number - 1, 0] if number else [1]  # a returning first node knows another
         for friend in dict.fromkeys(friends):
             if friend in self._nodes and self._nodes[friend].peer_onion:
@@ -138,12 +156,25 @@ class Supervisor:
         self._nodes[number] = node
         self._reactor.spawnProcess(node, command[0], command, env=dict(os.environ))
 
-    def _describe(self, node: NodeProcess) -> LocalnetNode:
+    def _describe(self, node: ChildProcess) -> LocalnetNode:
         return LocalnetNode(str(node.home), node.peer_onion, str(node.home / "api.sock"))
 
+    def _describe_chain(self) -> LocalnetChain | None:
+        if self._chain is None or "chain_reachable" not in self._chain.seen:
+            return None
+        seen = self._chain.seen
+        return LocalnetChain(
+            str(self._chain.home),
+            seen["chain_served"]["chain_id"],
+            seen["chain_reachable"]["rpc"],
+            seen["chain_served"]["socket"],
+            seen["chain_deployed"]["deployment"],
+        )
+
     async def stop(self) -> None:
-        """Stop the nodes and then the network."""
-        stopping = [Deferred.fromCoroutine(n.stop(self._reactor)) for n in self._nodes.values()]
+        """Stop the nodes, the chain, and then the network."""
+        children = [*self._nodes.values(), *([self._chain] if self._chain else [])]
+        stopping = [Deferred.fromCoroutine(child.stop(self._reactor)) for child in children]
         await gatherResults(stopping, consumeErrors=True)
         await self._network.stop()
 

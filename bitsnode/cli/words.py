@@ -5,6 +5,10 @@ import re
 import attrs
 
 from bitsnode.events import (
+    ChainDeployed,
+    ChainEvent,
+    ChainReachable,
+    ChainServed,
     NodeEvent,
     NodeIdentified,
     NodeReachable,
@@ -15,7 +19,7 @@ from bitsnode.events import (
 from onion import events
 
 
-def sentence(event: NodeEvent) -> tuple[str, dict[str, object], str]:
+def sentence(event: NodeEvent | ChainEvent) -> tuple[str, dict[str, object], str]:
     """Return an event's name and values for machines, and its sentence for people."""
     name = _NAMES.get(type(event)) or _snake(type(event).__name__)
     values: dict[str, object] = {
@@ -32,7 +36,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _text(event: NodeEvent) -> str:
+def _text(event: NodeEvent | ChainEvent) -> str:
     match event:
         case NodeIdentified(peer_onion=onion):
             text = f"peer onion   {onion}"
@@ -46,6 +50,12 @@ def _text(event: NodeEvent) -> str:
             text = f"peers        {count} known" if count in (0, 1) else ""
         case PeersUnknown():
             text = "peers        this node knows no peers: give it one with --bootstrap ONION"
+        case ChainServed(socket=socket, chain_id=chain_id, height=height):
+            text = f"chain        {chain_id} at height {height}; RPC at {socket}"
+        case ChainDeployed(deployment=deployment, contracts=count):
+            text = f"contracts    {count} deployed, see {deployment}"
+        case ChainReachable(rpc=rpc):
+            text = f"reachable    RPC at {rpc}; Ctrl-C stops the chain"
         case events.TorStarting(attached=attached):
             text = "tor          " + ("attaching to the tor given" if attached else "starting")
         case events.TorBootstrapping(percent=percent, summary=summary):
