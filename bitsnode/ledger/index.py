@@ -107,6 +107,11 @@ class LogIndex:
         """
         return self.store.mentions(bytes.fromhex(address[2:]))
 
+    def is_public(self, address: str) -> bool:
+        """Whether an address (hex with 0x) is a contract's, or in any event, final or not."""
+        found = bytes.fromhex(address.removeprefix("0x"))
+        return found in self._wanted.addresses or self.store.names(found)
+
     async def sync(
         self, isolation: Isolation, on_progress: OnProgress = lambda _reach, _head: None
     ) -> Reach:

@@ -141,6 +141,18 @@ class IndexStore:
             )
         return [_log(row) for row in rows]
 
+    def names(self, address: bytes) -> bool:
+        """Whether an address, 20 bytes, is in the topics or the data of any log."""
+        word = address.rjust(HASH_SIZE, b"\0")
+        with self._lock:
+            return bool(
+                self._rows(
+                    "SELECT 1 FROM logs WHERE instr(topics, ?) OR instr(data, ?) LIMIT 1",
+                    word,
+                    word,
+                )
+            )
+
     def announcements(self, after: Cursor | None, limit: int, last: int) -> list[Announcement]:
         """Announcements in order, from behind a cursor, up to a block."""
         found = self.events(self._announcer, ANNOUNCEMENT, after, limit, last)

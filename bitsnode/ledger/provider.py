@@ -1,6 +1,6 @@
 """web3 on top of one of our RPC servers. Imported only where web3 is used: it takes seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from web3 import Web3
@@ -78,3 +78,18 @@ def call_web3(call: Callable[[Web3], T], web3: Web3) -> T:
         raise RpcAnswerInvalid(type(error).__name__) from error
     except Exception as error:  # its formatters raise whatever int() and friends do
         raise RpcAnswerInvalid(type(error).__name__) from error
+
+
+def encode_call(address: str, abi: list[Any], function: str, args: Sequence[Any]) -> bytes:
+    """The data of a call, without asking anybody.
+
+    Raises:
+        MismatchedABI, Web3ValidationError: there is no such function, or it takes others.
+    """
+
+    def nobody(_write: Callable[[int], bytes]) -> dict[str, Any]:
+        raise RuntimeError("encoding a call asks nobody")
+
+    target: Any = address
+    contract = make_web3(nobody).eth.contract(address=target, abi=abi)
+    return bytes.fromhex(contract.encode_abi(function, list(args)).removeprefix("0x"))

@@ -14,6 +14,7 @@ from twisted.internet.task import deferLater
 
 from bitsnode.ledger import errors, fees
 from bitsnode.ledger.answers import MinedReceipt
+from bitsnode.ledger.fallback import first_answer
 from bitsnode.ledger.fees import Fee
 from bitsnode.ledger.journal import FINAL, LOST, Intent, Journal, Signed
 from bitsnode.ledger.rpc import Asker, Rpc
@@ -345,16 +346,7 @@ class Transactions:
         return True
 
     async def _first(self, work: Callable[[Asker], T], isolation: Isolation) -> T:
-        """Ask the servers in turn until one answers; a refusal is an answer."""
-        failure: errors.RpcError = errors.RpcUnreachable("no server")
-        for rpc in self._rpcs:
-            try:
-                return await rpc.read(work, isolation)
-            except errors.RpcRefused:
-                raise
-            except errors.RpcError as error:
-                failure = error
-        raise failure
+        return await first_answer(self._rpcs, lambda rpc: rpc.read(work, isolation))
 
 
 def _hex(data: bytes) -> str:

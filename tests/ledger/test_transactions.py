@@ -278,7 +278,6 @@ def test_only_a_stuck_transaction_is_replaced(
     """Time alone, on a chain that stands still, replaces nothing; nor do blocks alone."""
     transactions = opened()
     got(transactions.send(signer, "gift", GIFT, ME, LIMIT))
-    waiting = dict(fake_chain.pool)
     clock.advance(STUCK_SECONDS)
     got(transactions.look_after("gift", ME))
     assert len(signer.signed) == 1
