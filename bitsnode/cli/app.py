@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),
     "publish": ("bitsnode.cli.publish", "Encrypt a file and spread it over the nodes."),
+    "wallet": ("bitsnode.cli.wallet", "Make a wallet, see what it holds, send money."),
     "status": ("bitsnode.cli.status", "Show what the running node is doing."),
 }
 

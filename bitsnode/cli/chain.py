@@ -1,22 +1,15 @@
 """``bitsnode chain``: a chain of one's own in the foreground, and what its owner can do with it."""
 
 import json
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from bitsnode.cli.amount import wei_of
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.ipc import ChainAnswered, ask_chain
 from bitsnode.errors import BitsError
-
-COIN: Final = 10**18  # wei
-MOST_COINS: Final = 10**6
-
-
-class BadAmount(BitsError):
-    """An amount is a number of coins above zero, such as 0.5."""
 
 
 def dir_option(function: click.decorators.FC) -> click.decorators.FC:
@@ -59,7 +52,7 @@ def command(
 def fund(line: CommandLine, address: str, amount: str, directory: Path | None) -> None:
     """Give AMOUNT coins of the running chain's faucet to ADDRESS."""
     try:
-        wei = _wei(amount)
+        wei = wei_of(amount)
         done = ask_chain(_directory(line, directory), "bits_fund", [address, hex(wei)])
     except (BitsError, ChainAnswered) as error:
         line.fail(error)
@@ -120,13 +113,3 @@ def as_text(found: dict[str, Any]) -> str:
 
 def _directory(line: CommandLine, directory: Path | None) -> Path:
     return (directory or line.home / "chain").absolute()
-
-
-def _wei(amount: str) -> int:
-    try:
-        coins = Decimal(amount)
-    except InvalidOperation:
-        raise BadAmount from None
-    if not coins.is_finite() or not 0 < coins <= MOST_COINS or coins * COIN != int(coins * COIN):
-        raise BadAmount
-    return int(coins * COIN)

@@ -37,6 +37,12 @@ def _code(event: Event) -> str:
     return f"{event['willing']} nodes are willing: any {event['k']} of {event['n']}{small}"
 
 
+def _waiting(event: Event) -> str:
+    if "transaction_hash" in event:
+        return "waiting until the transaction is in the chain"
+    return f"{event['reason']} Trying again in {event['seconds']:.0f} s."
+
+
 _WORDS: Final[dict[str, Callable[[Event], str]]] = {
     "finding_holders": lambda e: "looking for nodes that keep shares",
     "code_chosen": _code,
@@ -50,6 +56,15 @@ _WORDS: Final[dict[str, Callable[[Event], str]]] = {
         f"manifest verified: {size(e['size'])}, any {e['k']} of {e['n']}"
     ),
     "fetching": lambda e: f"fetching {_of(e)} from {e['holders']} nodes",
-    "waiting": lambda e: f"{e['reason']} Trying again in {e['seconds']:.0f} s.",
+    "waiting": _waiting,
+    "opening": lambda e: "opening the wallet, which is slow on purpose",
+    "starting_over": lambda e: "the chain was reorganised: looking at all announcements again",
+    "scanning": lambda e: (
+        f"looked at {e['announcements']} announcements up to block {e['block']},"
+        f" {e['found']} payments found"
+    ),
+    "asking_balances": lambda e: f"asking what {e['total']} addresses hold, {e['done']} done",
+    "finishing": lambda e: f"finishing a withdrawal to {e['destination']} that was cut short",
+    "sending": lambda e: f"sending transaction {e['number']} of {e['total']}",
     "decoding": lambda e: f"decrypting {_of(e)}",
 }
