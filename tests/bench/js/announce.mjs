@@ -8,7 +8,7 @@ const { ERC5564AnnouncerAbi, VALID_SCHEME_ID, generateStealthAddress } = await i
   "@scopelift/stealth-address-sdk"
 );
 
-const abi = ERC5564AnnouncerAbi ?? (await import("@scopelift/stealth-address-sdk/dist/lib/abi/ERC5564Announcer.js")).default;
+const abi = ERC5564AnnouncerAbi;
 const payments = Array.from({ length: Number(process.argv[3]) }, () => {
   const { stealthAddress, ephemeralPublicKey, viewTag } = generateStealthAddress({
     stealthMetaAddressURI: process.argv[2],
