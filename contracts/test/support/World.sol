@@ -15,7 +15,7 @@ import {StubVerifier} from "./StubVerifier.sol";
 /// @dev Everything deployed, in the order in which it is deployed on a chain. The vouchers always
 /// have the same address, which the proofs in fixtures/ are bound to.
 abstract contract World is BitsTest {
-    address internal constant DEPLOYER = 0xB175b175B175b175b175B175B175b175B175B175;
+    address internal constant DEPLOYER = 0x6b2EdB2E7e5E94A4735f043881a0bFf68bDCbe09;
     address internal constant PROPOSER = address(0x9409);
     address internal constant BUYER = address(0xb0b);
     address internal constant PAYEE = address(0xFACE1);
