@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-import attrs
-
 from bitsnode.ledger.announcements import Announcement, Cursor
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.fees import Fee
@@ -33,7 +31,18 @@ class Index(Protocol):
 
 
 class Ledger(Protocol):
-    """Asks the chain, and carries out each intent once and only once."""
+    """Asks the chain, and carries out each intent once and only once; `bitsnode.ledger.service`."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """Which chain it is, and where the contracts are."""
+
+    @property
+    def index(self) -> Index:
+        """The events of the contracts."""
+
+    async def sync(self, isolation: Isolation) -> object:
+        """Bring the index up to date."""
 
     async def balance(self, address: str, isolation: Isolation) -> int:
         """Return wei."""
@@ -53,21 +62,7 @@ class Ledger(Protocol):
         """See to it that what was signed for an intent is sent, and wait for it."""
 
 
-@attrs.frozen
-class Chain:
-    """The chain that a wallet works on.
-
-    Attributes:
-        deployment: which one, and where the contracts are.
-        ledger: asks it and sends to it.
-        index: its events.
-    """
-
-    deployment: Deployment
-    ledger: Ledger
-    index: Index
-
-    def has_part(self, address: str) -> bool:
-        """Whether an address is one of the contracts or has a part in their events."""
-        contracts = {each.address.lower() for each in self.deployment.contracts.values()}
-        return address.lower() in contracts or self.index.mentions(address)
+def has_part(ledger: Ledger, address: str) -> bool:
+    """Whether an address is one of the contracts or has a part in their events."""
+    contracts = {each.address.lower() for each in ledger.deployment.contracts.values()}
+    return address.lower() in contracts or ledger.index.mentions(address)

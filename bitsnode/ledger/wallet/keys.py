@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import attrs
 
+from bitsnode.ledger.wallet.errors import WalletLocked
 from bitsnode.ledger.wallet.mnemonic import seed_of
 from zk.stealth import MetaAddress, address_of, public_key, stealth_private_key
 
@@ -33,16 +34,16 @@ def derive(seed: bytes, path: str) -> bytes:
     return HDPath(path).derive(seed)
 
 
-@attrs.frozen
+@attrs.define
 class KeySigner:
-    """Signs transactions of one address.
+    """Signs transactions of one address, until it is told to forget the key.
 
     Attributes:
         address: checksummed.
     """
 
-    address: str
-    _private_key: bytes = attrs.field(repr=False)
+    address: str = attrs.field(on_setattr=attrs.setters.frozen)
+    _private_key: bytes | None = attrs.field(repr=False)
 
     def sign_transaction(self, fields: dict[str, Any]) -> bytes:
         """Return the signed transaction as it goes to the chain.
@@ -52,13 +53,20 @@ class KeySigner:
 
         Raises:
             ValueError: they name no chain, so that the transaction would be good on any.
+            WalletLocked: the key was forgotten.
         """
         if not fields.get("chainId"):
             raise ValueError("a transaction must name its chain")
+        if self._private_key is None:
+            raise WalletLocked
         from eth_account import Account
 
         signed = Account.sign_transaction(fields, self._private_key)
         return bytes(signed.raw_transaction)
+
+    def forget(self) -> None:
+        """Drop the key; the ledger keeps signers for as long as something may be replaced."""
+        self._private_key = None
 
 
 @attrs.frozen

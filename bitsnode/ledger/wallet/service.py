@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import DeferredLock
 
 from bitsnode.ledger.wallet import progress
-from bitsnode.ledger.wallet.chain import Chain, RunInThread
+from bitsnode.ledger.wallet.chain import Ledger, RunInThread
 from bitsnode.ledger.wallet.errors import (
     KeystoreUnusable,
     NoChain,
@@ -23,6 +23,7 @@ from bitsnode.ledger.wallet.rules import Risk, parse_destination
 from bitsnode.ledger.wallet.scanner import Scanner
 from bitsnode.ledger.wallet.vault import Vault
 from bitsnode.ledger.wallet.withdraw import Isolations, Request, Withdrawals
+from onion.isolation import Isolation
 
 T = TypeVar("T")
 ACCOUNT_GAP: Final = 5  # empty accounts in a row after which a restored wallet has no more
@@ -37,7 +38,7 @@ class Wallet:
 
     Args:
         folder: ``HOME/wallet``, made when it is needed.
-        chain: None when no RPC is set; then there are addresses but no balances.
+        ledger: None when no RPC is set; then there are addresses but no balances.
         run: runs blocking work in a thread.
         cost: of guessing the password, for keystores written from now on.
 
@@ -47,17 +48,17 @@ class Wallet:
     """
 
     def __init__(
-        self, folder: Path, chain: Chain | None, run: RunInThread, cost: Cost = DEFAULT_COST
+        self, folder: Path, ledger: Ledger | None, run: RunInThread, cost: Cost = DEFAULT_COST
     ) -> None:
         self._keystore = Keystore(folder / KEYSTORE)
         self._run = run
         self._cost = cost
-        self._chain = chain
+        self._ledger = ledger
         self._lock = DeferredLock()
         self._viewing: ViewingKeys | None = None
         self._isolations = Isolations()
-        chain_id = chain.deployment.chain_id if chain else None
-        name = f"history-{chain_id}.sqlite" if chain else "history.sqlite"
+        chain_id = ledger.deployment.chain_id if ledger else None
+        name = f"history-{chain_id}.sqlite" if ledger else "history.sqlite"
         try:
             self._history = History(folder / name, chain_id)
         except (OSError, sqlite3.Error) as error:
@@ -162,7 +163,7 @@ class Wallet:
             NoChain: no chain is set.
             bitsnode.ledger.errors.LedgerError: the chain does not answer.
         """
-        chain = self._needed()
+        ledger = self._needed()
         async with self._lock:
             keys = await self._run(lambda: self._vault.open(password))
             known = await self._run(self._history.accounts)
@@ -170,7 +171,7 @@ class Wallet:
             while index < last + ACCOUNT_GAP:
                 index += 1
                 address = keys.account(index).address
-                if await chain.ledger.balance(address, self._isolations.of(address)):
+                if await ledger.balance(address, self._isolations.of(address)):
                     last = index
             for index in range(max(known) + 1, last + 1):
                 self._history.add_account(index, keys.account(index).address)
@@ -192,11 +193,11 @@ class Wallet:
             WalletLocked: it is not unlocked.
             NoChain: no chain is set.
         """
-        chain, viewing = self._needed(), self._viewing
+        ledger, viewing = self._needed(), self._viewing
         if viewing is None:
             raise WalletLocked
         async with self._lock:
-            return await self._scanner(chain).scan(viewing, on_event)
+            return await self._scan(ledger, viewing, on_event)
 
     async def balance(self, on_event: progress.OnEvent = progress.ignore) -> Balance:
         """Ask what each address holds, each on its own circuits, after a scan if unlocked.
@@ -206,18 +207,18 @@ class Wallet:
             NoChain: no chain is set.
             bitsnode.ledger.errors.LedgerError: the chain does not answer.
         """
-        chain = self._needed()
+        ledger = self._needed()
         addresses = await self.addresses()
         viewing = self._viewing
         async with self._lock:
             if viewing is not None:
-                await self._scanner(chain).scan(viewing, on_event)
+                await self._scan(ledger, viewing, on_event)
             payments = await self._run(self._history.payments)
             held = [Held(address, 0) for address in addresses.accounts] + [
                 Held(line.stealth_address, 0, line.block, line.transaction_hash)
                 for line in payments
             ]
-            asked = await self._ask(chain, held, on_event)
+            asked = await self._ask(ledger, held, on_event)
         count = len(addresses.accounts)
         return Balance(
             tuple(asked[:count]),
@@ -252,14 +253,14 @@ class Wallet:
             NoChain: no chain is set.
             bitsnode.ledger.errors.LedgerError: the chain does not answer or refuses.
         """
-        chain = self._needed()
+        ledger = self._needed()
         async with self._lock:
             on_event(progress.Opening())
             keys = await self._run(lambda: self._vault.open(password))
             viewing = await self._run(keys.viewing)
-            await self._scanner(chain).scan(viewing, on_event)
+            await self._scan(ledger, viewing, on_event)
             request = Request(to, amount, source, frozenset(accept))
-            return tuple(await self._withdrawals(chain).withdraw(request, keys, on_event))
+            return tuple(await self._withdrawals(ledger).withdraw(request, keys, on_event))
 
     async def finish(self, on_event: progress.OnEvent = progress.ignore) -> tuple[Withdrawal, ...]:
         """Bring withdrawals that were cut short to their end; to be called at every start.
@@ -268,9 +269,17 @@ class Wallet:
             NoChain: no chain is set.
             bitsnode.ledger.errors.LedgerError: the chain does not answer.
         """
-        chain = self._needed()
+        ledger = self._needed()
         async with self._lock:
-            return tuple(await self._withdrawals(chain).finish(on_event))
+            return tuple(await self._withdrawals(ledger).finish(on_event))
+
+    def isolation_of(self, address: str) -> Isolation | None:
+        """Return the isolation of an address of this wallet; None of anybody else's."""
+        own = {*self._history.accounts().values()}
+        own |= {payment.stealth_address for payment in self._history.payments()}
+        if address.lower() not in {each.lower() for each in own}:
+            return None
+        return self._isolations.of(address)
 
     async def history(self) -> tuple[Withdrawal, ...]:
         """Return all withdrawals, the oldest first."""
@@ -290,22 +299,26 @@ class Wallet:
     def _unlocked(self, viewing: ViewingKeys) -> None:
         self._viewing = viewing
 
-    def _needed(self) -> Chain:
-        if self._chain is None:
+    def _needed(self) -> Ledger:
+        if self._ledger is None:
             raise NoChain
-        return self._chain
+        return self._ledger
 
-    def _scanner(self, chain: Chain) -> Scanner:
-        return Scanner(self._history, chain.index, self._run)
+    async def _scan(self, ledger: Ledger, keys: ViewingKeys, on_event: progress.OnEvent) -> int:
+        await ledger.sync(self._isolations.of("index"))
+        scanner = Scanner(self._history, ledger.index, self._run)
+        return await scanner.scan(keys, on_event)
 
-    def _withdrawals(self, chain: Chain) -> Withdrawals:
-        return Withdrawals(self._history, chain, self._run, self._isolations)
+    def _withdrawals(self, ledger: Ledger) -> Withdrawals:
+        return Withdrawals(self._history, ledger, self._run, self._isolations)
 
-    async def _ask(self, chain: Chain, held: list[Held], on_event: progress.OnEvent) -> list[Held]:
+    async def _ask(
+        self, ledger: Ledger, held: list[Held], on_event: progress.OnEvent
+    ) -> list[Held]:
         asked = []
         for number, line in enumerate(held):
             on_event(progress.AskingBalances(number, len(held)))
             isolation = self._isolations.of(line.address)
-            balance = await chain.ledger.balance(line.address, isolation)
+            balance = await ledger.balance(line.address, isolation)
             asked.append(attrs.evolve(line, balance=balance))
         return asked

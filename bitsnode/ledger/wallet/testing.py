@@ -16,7 +16,6 @@ from bitsnode.ledger.errors import InsufficientFunds
 from bitsnode.ledger.fees import Fee
 from bitsnode.ledger.standing import Call
 from bitsnode.ledger.transactions import Mined, Sent, Signer
-from bitsnode.ledger.wallet.chain import Chain
 from onion.isolation import Isolation
 from zk.stealth import MetaAddress, checksum_address, generate
 
@@ -47,6 +46,7 @@ class FileChain:
         asked: address and isolation of every question, in order.
         stop: called by name before each step of a transfer; tests fail or stop there.
         reverts: whether the chain refuses what is sent.
+        chain_id: as in EIP-155.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,15 +57,21 @@ class FileChain:
         self.asked: list[tuple[str, Isolation]] = []
         self.stop: Callable[[str], None] = lambda _step: None
         self.reverts = False
+        self.chain_id = CHAIN_ID
 
     @property
-    def chain(self) -> Chain:
-        """What a wallet is given."""
+    def index(self) -> "FileChain":
+        """The events."""
+        return self
+
+    @property
+    def deployment(self) -> Deployment:
+        """Contracts that are nowhere."""
         contracts = {
             name: Deployed(checksum_address(bytes([number]) * 20), 1, "0x" + "00" * 32)
             for number, name in enumerate(CONTRACTS, 0xC0)
         }
-        return Chain(Deployment(CHAIN_ID, contracts), self, self)
+        return Deployment(self.chain_id, contracts)
 
     def close(self) -> None:
         """Close the file."""
@@ -131,6 +137,10 @@ class FileChain:
         return address in self.public
 
     # Ledger
+
+    async def sync(self, isolation: Isolation) -> None:
+        """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
+        self.asked.append(("everything", isolation))
 
     async def balance(self, address: str, isolation: Isolation) -> int:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""

@@ -14,7 +14,7 @@ import attrs
 
 from bitsnode.ledger.errors import TransactionReplaced
 from bitsnode.ledger.standing import Call
-from bitsnode.ledger.wallet.chain import Chain, RunInThread
+from bitsnode.ledger.wallet.chain import Ledger, RunInThread, has_part
 from bitsnode.ledger.wallet.errors import BalanceTooLow, UnknownSource, WithdrawalFailed
 from bitsnode.ledger.wallet.history import History, State, Withdrawal
 from bitsnode.ledger.wallet.keys import Keys, KeySigner
@@ -41,9 +41,10 @@ class Isolations:
 
     def of(self, address: str) -> Isolation:
         """Return the one of this address; it lasts as long as the process."""
-        if address not in self._by_address:
-            self._by_address[address] = Isolation.fresh("wallet")
-        return self._by_address[address]
+        key = address.lower()
+        if key not in self._by_address:
+            self._by_address[key] = Isolation.fresh("wallet")
+        return self._by_address[key]
 
 
 @attrs.frozen
@@ -75,7 +76,7 @@ class Withdrawals:
 
     Args:
         history: where they are written down.
-        chain: sends them, and knows who has a public part on it.
+        ledger: sends them, and knows who has a public part on the chain.
         run: runs blocking work in a thread.
         isolations: of the wallet.
     """
@@ -83,13 +84,12 @@ class Withdrawals:
     def __init__(
         self,
         history: History,
-        chain: Chain,
+        ledger: Ledger,
         run: RunInThread,
         isolations: Isolations,
     ) -> None:
         self._history = history
-        self._chain = chain
-        self._ledger = chain.ledger
+        self._ledger = ledger
         self._run = run
         self._isolations = isolations
 
@@ -144,7 +144,7 @@ class Withdrawals:
             address,
             own=address in own,
             funder=self._history.is_funder(address),
-            public=self._chain.has_part(address),
+            public=has_part(self._ledger, address),
             used=bool(counted),
             used_for_payments=any(line.stealth for line in counted),
             unfinished=all(line.batch in dropped for line in counted),
@@ -199,6 +199,7 @@ class Withdrawals:
             signer = await self._in_thread(signers[line.source])
             on_event(Waiting(await self._transfer(line, signer)))
             done.append(await self._see_through(line))
+            signer.forget()
             if done[-1].state is State.FAILED:
                 raise WithdrawalFailed
         return done

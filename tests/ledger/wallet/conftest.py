@@ -45,7 +45,7 @@ def open_wallet(tmp_path: Path, chain: FileChain) -> Iterator[Callable[..., Wall
     opened = []
 
     def open_one(home: str = "home") -> Wallet:
-        found = Wallet(tmp_path / home / "wallet", chain.chain, at_once, CHEAP)
+        found = Wallet(tmp_path / home / "wallet", chain, at_once, CHEAP)
         opened.append(found)
         return found
 

@@ -28,7 +28,7 @@ Do = Callable[[Any], Any]
 def open_both(home: Path) -> tuple[FileChain, Wallet]:
     """Open the chain and the wallet of a home."""
     chain = FileChain(home / "chain.sqlite")
-    return chain, Wallet(home / "wallet", chain.chain, at_once, CHEAP)
+    return chain, Wallet(home / "wallet", chain, at_once, CHEAP)
 
 
 def live(home: Path, do: Do) -> None:

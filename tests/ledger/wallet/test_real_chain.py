@@ -23,14 +23,12 @@ from bitsnode.ledger.announcements import Cursor
 from bitsnode.ledger.deploy import Terms, deploy
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.embedded.start import running_chain
-from bitsnode.ledger.index import LogIndex
-from bitsnode.ledger.journal import Journal
 from bitsnode.ledger.local_key import LocalKey
 from bitsnode.ledger.rpc import Rpc, RpcEndpoint
+from bitsnode.ledger.service import Ledger
 from bitsnode.ledger.standing import Call
 from bitsnode.ledger.testing_rpc import FakeCarrier
-from bitsnode.ledger.transactions import POLL_SECONDS, Transactions
-from bitsnode.ledger.wallet.chain import Chain
+from bitsnode.ledger.transactions import POLL_SECONDS
 from bitsnode.ledger.wallet.errors import DestinationRegistered, DestinationReused
 from bitsnode.ledger.wallet.keystore import MIN_MEMORY, Cost
 from bitsnode.ledger.wallet.service import Wallet
@@ -81,27 +79,19 @@ class SocketServer:
         return answer["result"]
 
 
-@attrs.define
+@attrs.frozen
 class Node:
     """What a node has of a chain, without tor."""
 
     server: SocketServer
     clock: Clock
-    rpc: Rpc
-    index: LogIndex
-    transactions: Transactions
-    deployment: Deployment
+    ledger: Ledger
     mine: Callable[[], None]
 
-    async def balance(self, address: str, isolation: Isolation) -> int:
-        """Wei."""
-        found = await self.rpc.read(
-            lambda asker: asker.ask("eth_getBalance", address, "latest"), isolation
-        )
-        return int(found, 16)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transactions, name)
+    @property
+    def deployment(self) -> Deployment:
+        """Where the contracts are."""
+        return self.ledger.deployment
 
     def run(self, coroutine: Any) -> Any:
         """Run a coroutine to its end, letting time pass while it waits."""
@@ -120,13 +110,13 @@ class Node:
         intent = f"test-{time.monotonic_ns()}"
         isolation = Isolation.fresh("test")
         call = Call(to, wei, data)
-        self.run(self.transactions.send(signer, intent, call, isolation, ETHER))
-        assert self.run(self.transactions.wait(intent, isolation)).succeeded
+        self.run(self.ledger.send(signer, intent, call, isolation, ETHER))
+        assert self.run(self.ledger.wait(intent, isolation)).succeeded
 
     def read_everything(self) -> None:
         """Make what happened final, and read it into the index."""
         self.mine()
-        self.run(self.index.sync(Isolation.fresh("index")))
+        self.run(self.ledger.sync(Isolation.fresh("index")))
 
 
 def start_anvil(path: Path) -> "subprocess.Popen[bytes]":
@@ -180,17 +170,15 @@ def node(path: Path, tmp_path: Path) -> Iterator[Node]:
     clock.advance(time.clock_gettime(time.CLOCK_REALTIME))
     endpoint = RpcEndpoint("https://chain.example", own=True)
     rpc = Rpc(clock, FakeCarrier(clock, server), endpoint, deployment.chain_id)  # type: ignore[arg-type]
-    journal = Journal(tmp_path / "journal.sqlite", deployment.chain_id)
-    transactions = Transactions(clock, [rpc], journal, deployment.chain_id, at_once)
-    index = LogIndex(tmp_path / "index.sqlite", deployment, [rpc])
-    yield Node(server, clock, rpc, index, transactions, deployment, mine)
-    index.close()
-    journal.close()
+    ledger = Ledger(clock, [rpc], deployment, tmp_path / "ledger", at_once)
+    node = Node(server, clock, ledger, mine)
+    yield node
+    node.run(ledger.stop())
 
 
 def wallet_of(node: Node, folder: Path) -> Wallet:
     """Open the wallet."""
-    return Wallet(folder, Chain(node.deployment, node, node.index), at_once, CHEAP)
+    return Wallet(folder, node.ledger, at_once, CHEAP)
 
 
 def test_the_sdk_pays_and_the_wallet_spends(node: Node, tmp_path: Path) -> None:
@@ -240,13 +228,13 @@ def test_announcements_of_a_real_chain_keep_their_order(node: Node) -> None:
     for payment in SDK["payments"]:
         node.send_as(PAYER, announcer, data=bytes.fromhex(payment["data"][2:]))
     node.read_everything()
-    lines = node.index.announcements(None, 10)
+    lines = node.ledger.index.announcements(None, 10)
     assert [line.stealth_address for line in lines] == [
         payment["stealthAddress"].lower() for payment in SDK["payments"]
     ]
     last = lines[1].cursor
-    assert node.index.announcements(last, 10) == lines[2:]
-    assert node.index.announcements(Cursor(last.block, last.log_index - 1), 1) == lines[1:2]
+    assert node.ledger.index.announcements(last, 10) == lines[2:]
+    assert node.ledger.index.announcements(Cursor(last.block, last.log_index - 1), 1) == lines[1:2]
 
 
 REGISTER = {

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from bitsnode.ledger.errors import LedgerFileDamaged, LedgerFileForeign, LedgerFileTooNew
@@ -140,7 +139,7 @@ def test_accounts_and_payments_are_counted(do: Do, chain: FileChain, wallet: Wal
     do(wallet.balance())
     isolations = dict(chain.asked)
     assert all(isolations[address] == isolation for address, isolation in chain.asked)
-    assert len(set(isolations.values())) == 3
+    assert len(set(isolations.values())) == 4  # with the one for all events
 
 
 def test_locked_wallets_show_what_they_know(
@@ -227,11 +226,10 @@ def test_foreign_damaged_and_newer_histories_are_refused(
     folder = tmp_path / "home" / "wallet"
     path = folder / f"history-{CHAIN_ID}.sqlite"
     shutil.copy(path, folder / "history-1.sqlite")
-    elsewhere = attrs.evolve(
-        chain.chain, deployment=attrs.evolve(chain.chain.deployment, chain_id=1)
-    )
+    chain.chain_id = 1
     with pytest.raises(LedgerFileForeign):
-        Wallet(folder, elsewhere, at_once)
+        Wallet(folder, chain, at_once)
+    chain.chain_id = CHAIN_ID
     newer = open_wallet("newer")
     newer._history.database.rows("PRAGMA user_version = 99")
     newer.close()
