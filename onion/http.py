@@ -11,14 +11,21 @@ from OpenSSL.SSL import Error as SslError
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.web.client import Agent, ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
 from onion import errors
-from onion.http_connection import Answer, IdleConnections, ThisEndpoint, UrlEndpoint, Way, WholeBody
+from onion.http_connection import (
+    Answer,
+    IdleConnections,
+    ThisEndpoint,
+    TlsEndpoint,
+    UrlEndpoint,
+    Way,
+    WholeBody,
+)
 from onion.isolation import Isolation
 from onion.network import Dialer, ExitDialer
 from onion.url import Url
@@ -138,7 +145,7 @@ class HttpClient:
         if url.scheme != "https":
             return endpoint
         options = optionsForClientTLS(url.host, trustRoot=self._trust_roots)
-        return wrapClientTLS(options, endpoint)
+        return TlsEndpoint(self.clock, options, endpoint)
 
 
 @attrs.frozen
@@ -163,6 +170,8 @@ class _Exchange:
             except (CancelledError, errors.OnionError):
                 raise
             except Exception as error:
+                if _was_cancelled(error):
+                    raise CancelledError from error
                 was_kept, kept = kept and not endpoint.dialled, False
                 if not (was_kept and isinstance(error, ResponseNeverReceived)):
                     raise _explained(error, way, self.url) from error
@@ -186,6 +195,13 @@ def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> Headers:
     for name, value in further:
         headers.addRawHeader(name, value)
     return headers
+
+
+def _was_cancelled(error: Exception) -> bool:
+    # Twisted tells of the end of a request that is cancelled as of any other failure
+    if not isinstance(error, ResponseFailed):
+        return False
+    return any(failure.check(CancelledError) for failure in error.reasons)
 
 
 def _explained(error: Exception, way: "Way", url: Url) -> errors.HttpError:

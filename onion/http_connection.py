@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import (
@@ -44,6 +45,9 @@ class Connection(HTTP11ClientProtocol):
 
     allowance = 0
     exceeded = False
+
+    def connectionMade(self) -> None:
+        """Do nothing, where Twisted would set an option of TCP: our streams are unix sockets."""
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes as long as there are not too many."""
@@ -143,6 +147,23 @@ class UrlEndpoint:
         if self._exits is None:
             raise errors.ExitsOff(url.host)
         return self._exits.dial_out(url.host, url.port, self._isolation, factory)
+
+
+@implementer(IStreamClientEndpoint)
+class TlsEndpoint:
+    """Speaks TLS on the way of another endpoint; as `wrapClientTLS`, but on a clock given in."""
+
+    def __init__(self, clock: Any, options: Any, endpoint: IStreamClientEndpoint) -> None:
+        self._clock = clock
+        self._options = options
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Open a connection; the handshake goes on while the first bytes wait."""
+        secured: Any = TLSMemoryBIOFactory(self._options, True, factory, self._clock)
+        secured.noisy = False
+        opened: Deferred[Any] = self._endpoint.connect(secured)
+        return opened.addCallback(lambda protocol: protocol.wrappedProtocol)
 
 
 @implementer(IAgentEndpointFactory)
