@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.threads import deferToThread
 
 from bitsnode.api.app import BadArguments, Command, Report
+from bitsnode.chain_access import ChainAccess
 from bitsnode.codec.link import Link
 from bitsnode.config import Settings
 from bitsnode.content.service import ContentService
@@ -37,6 +38,7 @@ class Parts(Protocol):
     store: Store
     dht: DhtService
     content: ContentService
+    chain: ChainAccess
 
 
 class NodeControl:
@@ -90,6 +92,7 @@ class NodeControl:
                 "fault": parts.store.fault,
             },
             "counters": attrs.asdict(counters),
+            "chain": attrs.asdict(parts.chain.status()),
         }
 
     def _state(self) -> str:
@@ -130,11 +133,21 @@ class NodeControl:
                 + (" Give one with --bootstrap." if dht.state is DhtState.NO_PEERS else ""),
             ),
         ]
+        findings.append(self._chain_finding())
         return {
             "findings": [
                 {"what": what, "good": good, "text": text} for what, good, text in findings
             ]
         }
+
+    def _chain_finding(self) -> tuple[str, bool, str]:
+        chain = self._parts.chain.status()
+        if not chain.servers and not chain.fault:
+            return ("chain", True, "No chain is set: contents are free, and there is no wallet.")
+        if chain.fault:
+            return ("chain", False, chain.fault)
+        servers = ", ".join(chain.servers)
+        return ("chain", True, f"Chain {chain.chain_id} up to block {chain.height}, by {servers}.")
 
     async def publish(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Publish the file at ``path``."""

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from bitsnode.api.socket import listen
+from bitsnode.chain_access import ChainAccess
 from bitsnode.config import LOCAL, PEER_PORT, Settings
 from bitsnode.content.service import ContentService
 from bitsnode.control import NodeControl
@@ -26,16 +27,19 @@ from bitsnode.store.quota import Limits
 from bitsnode.store.responder import REQUESTS as STORE_REQUESTS
 from bitsnode.store.responder import StoreResponder
 from bitsnode.store.store import Store
+from bitsnode.wallet_control import WalletControl
 from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Responder
 from bitsnode.wire.messages import FindNode, FindValue, PutRecord, Request
 from onion.address import OnionAddress
 from onion.dialer import LOCAL_TIMES, PUBLIC_TIMES
+from onion.http import HttpClient
 from onion.isolation import Isolation
 from onion.localnet import load_client_options
 from onion.running import TorSettings
 from onion.service import LOCAL_SERVICE_TIMES, PUBLIC_SERVICE_TIMES
 from onion.tor import TorNetwork
+from onion.url import Url
 
 THREADS: Final = 4  # for disk, hashing and coding; two cores do not keep more busy
 READERS: Final = 2  # threads for reading shares, which must not wait behind a slow fsync
@@ -83,9 +87,12 @@ class Node:
         self._report(NodeIdentified(parts.identity.onion_key.address))
         await parts.content.start()
         control = NodeControl(self._settings, parts, self._reactor.seconds)
-        self._api = listen(self._reactor, self._settings.home, control.commands())
+        purse = WalletControl(parts.chain.wallet, parts.chain.sync)
+        commands = {**control.commands(), **purse.commands()}
+        self._api = listen(self._reactor, self._settings.home, commands)
         solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts
         await parts.tor.start()
+        self._spawn(parts.chain.tend())
         if not parts.identity.solved:
             self._report(PuzzleBegun(self._settings.network.card_bits))
             self._join(parts, bootstrap)
@@ -162,6 +169,7 @@ class _Parts:
     content: ContentService
     server: PeerServer
     duties: Duties
+    chain: ChainAccess
     isolation: Isolation
     joined: bool = False
 
@@ -195,13 +203,16 @@ class _Parts:
         own = identity.onion_key.public_key
         content = ContentService(reactor, run, client, dht, network, home, own)
         duties = Duties(reactor, identity, store, dht, network, isolation, run)
-        return cls(identity, tor, store, client, dht, content, server, duties, isolation)
+        http = HttpClient(reactor, tor, tor.exits)
+        chain = ChainAccess(reactor, settings, http, run)
+        return cls(identity, tor, store, client, dht, content, server, duties, chain, isolation)
 
     async def stop(self) -> None:
         if self.joined:
             await self.dht.stop()
         await self.client.stop()
         await self.server.stop()
+        await self.chain.stop()
         await self.tor.stop()
         self.store.close()
 
@@ -216,6 +227,12 @@ def _tell_fault(sentence: str) -> None:
     _log.error("{sentence}", sentence=sentence)
 
 
+def _needs_exits(settings: Settings) -> bool:
+    """Whether an RPC server is outside of onion services; else tor gets no port for the outside."""
+    urls = [Url.parse(url) for url in (*settings.rpc, settings.own_rpc) if url]
+    return any(url.onion is None for url in urls)
+
+
 def _tor(reactor: Any, settings: Settings, report: Callable[[NodeEvent], None]) -> TorNetwork:
     local = settings.network == LOCAL
     options = {}
@@ -223,7 +240,9 @@ def _tor(reactor: Any, settings: Settings, report: Callable[[NodeEvent], None]) 
         options = load_client_options(settings.localnet / "tor")
     return TorNetwork(
         reactor,
-        TorSettings(settings.home, settings.tor_control, extra_options=options),
+        TorSettings(
+            settings.home, settings.tor_control, extra_options=options, exits=_needs_exits(settings)
+        ),
         report,
         LOCAL_TIMES if local else PUBLIC_TIMES,
         LOCAL_SERVICE_TIMES if local else PUBLIC_SERVICE_TIMES,

@@ -1,12 +1,14 @@
 """What the control API can do with the wallet of a running node: one method a command."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import attrs
 
 from bitsnode.api.app import BadArguments, Command, Report
 from bitsnode.control import event_line
+from bitsnode.ledger.index import OnProgress
+from bitsnode.ledger.index_store import Reach
 from bitsnode.ledger.wallet.history import Withdrawal
 from bitsnode.ledger.wallet.results import Addresses, Balance, Held
 from bitsnode.ledger.wallet.rules import Risk
@@ -65,10 +67,14 @@ class WalletControl:
 
     Args:
         find: returns the wallet; it opens with its first use.
+        sync: brings what the node knows of the chain up to date.
     """
 
-    def __init__(self, find: Callable[[], Wallet]) -> None:
+    def __init__(
+        self, find: Callable[[], Wallet], sync: Callable[[OnProgress], Awaitable[None]]
+    ) -> None:
         self._find = find
+        self._sync = sync
 
     def commands(self) -> dict[str, Command]:
         """Return the commands by name."""
@@ -110,6 +116,7 @@ class WalletControl:
             await wallet.unlock(password)
             if arguments.get("find"):
                 found = await wallet.find_accounts(password)
+        await self._sync(_shown(report))
         balance = await wallet.balance(lambda event: report(event_line(event)))
         return {
             "total": balance.total,
@@ -127,7 +134,9 @@ class WalletControl:
             raise BadArguments
         if not isinstance(accept, list) or not all(risk in RISKS for risk in accept):
             raise BadArguments
-        done = await self._find().withdraw(
+        wallet = self._find()
+        await self._sync(_shown(report))
+        done = await wallet.withdraw(
             _text(arguments, "to"),
             amount,
             password=_text(arguments, "password"),
@@ -136,6 +145,13 @@ class WalletControl:
             on_event=lambda event: report(event_line(event)),
         )
         return {"withdrawals": [_withdrawal(each) for each in done]}
+
+
+def _shown(report: Report) -> OnProgress:
+    def show(reach: Reach, head: int) -> None:
+        report({"event": "reading_chain", "block": reach.tip, "newest": head})
+
+    return show
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

@@ -57,6 +57,7 @@ _WORDS: Final[dict[str, Callable[[Event], str]]] = {
     ),
     "fetching": lambda e: f"fetching {_of(e)} from {e['holders']} nodes",
     "waiting": _waiting,
+    "reading_chain": lambda e: f"reading the chain: block {e['block']} of {e['newest']}",
     "opening": lambda e: "opening the wallet, which is slow on purpose",
     "starting_over": lambda e: "the chain was reorganised: looking at all announcements again",
     "scanning": lambda e: (
