@@ -1,8 +1,9 @@
 """Scanning announcements for our payments, against the JavaScript SDK, in one run.
 
-Both look at announcements of which one in a thousand is ours, and must find the same. The SDK
-gets the first thousand only, as it would take minutes over all. Its packages are installed by
-``npm ci`` in ``tests/bench/js``; without them ours is measured alone.
+Both look at announcements of which one in a hundred is ours, and must find the same. The SDK gets
+a few hundred at a time, as it would take minutes over all; both take turns, and the best turn of
+each counts. The SDK is single-threaded JavaScript; ours runs on all cores, as in a node. Its
+packages are installed by ``npm ci`` in ``tests/bench/js``; without them ours is measured alone.
 """
 
 import json
@@ -21,8 +22,9 @@ import attrs
 from zk.stealth import MetaAddress, generate, public_key, scan
 
 COUNT = 10_000
-COUNT_JS = 1_000
-OURS_EVERY = 1_000
+COUNT_JS = 500
+OURS_EVERY = 100
+ROUNDS = 5
 GOAL = 100  # times the SDK
 JS = Path(__file__).parent / "js"
 WHAT = "scan of 10,000 announcements, against the SDK"
@@ -97,12 +99,14 @@ def rows() -> list[dict[str, Any]]:
     viewing, spending = _key(), _key()
     meta = MetaAddress(public_key(spending), public_key(viewing))
     announcements = _announcements(meta)
-    began = time.perf_counter()
-    found = _on_all_cores(viewing, meta, announcements)
-    ours = COUNT / (time.perf_counter() - began)
-    if found != announcements[::OURS_EVERY]:
-        raise RuntimeError("the scan missed a payment")
-    theirs = _sdk(viewing, meta, announcements[:COUNT_JS])
+    ours, theirs = 0.0, 0.0
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        found = _on_all_cores(viewing, meta, announcements)
+        ours = max(ours, COUNT / (time.perf_counter() - began))
+        if found != announcements[::OURS_EVERY]:
+            raise RuntimeError("the scan missed a payment")
+        theirs = max(theirs, _sdk(viewing, meta, announcements[:COUNT_JS]) or 0.0)
     return [
         {
             "what": WHAT,
@@ -110,6 +114,6 @@ def rows() -> list[dict[str, Any]]:
             "baseline": f"{theirs:.0f}/s" if theirs else "not installed",
             "ratio": f"{ours / theirs:.0f}" if theirs else "-",
             "goal": f">= {GOAL}",
-            "met": bool(theirs) and ours >= GOAL * (theirs or 0),
+            "met": bool(theirs) and ours >= GOAL * theirs,
         }
     ]
