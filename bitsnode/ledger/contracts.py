@@ -1,13 +1,17 @@
 """What the client knows of our contracts: their interfaces, as the artifacts give them."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from eth_hash.auto import keccak
 
 import contracts
 from bitsnode.ledger.deployment import Deployment
+from bitsnode.ledger.standing import checksummed
+
+_ADDRESS: Final = re.compile(r"0x[0-9a-f]{40}")
 
 
 @cache
@@ -25,6 +29,14 @@ def first_topics(deployment: Deployment) -> tuple[bytes, ...]:
         if entry["type"] == "event"
     }
     return tuple(sorted(found))
+
+
+def for_web3(args: Sequence[Any]) -> list[Any]:
+    """Arguments with every lower-case address checksummed: web3 takes no others."""
+    return [
+        checksummed(arg) if isinstance(arg, str) and _ADDRESS.fullmatch(arg) else arg
+        for arg in args
+    ]
 
 
 def event_topic(entry: dict[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.ledger import answers, errors
 from bitsnode.ledger.answers import Header
-from bitsnode.ledger.imports import recursion_limit_kept
+from bitsnode.ledger.imports import tamed_imports
 from bitsnode.ledger.jsonrpc import (
     MAX_BATCH,
     Request,
@@ -175,7 +175,7 @@ class Rpc:
         """
 
         def work(asker: Asker) -> T:
-            with recursion_limit_kept():
+            with tamed_imports():
                 from bitsnode.ledger.provider import call_web3, make_web3
 
             if self._web3 is None:

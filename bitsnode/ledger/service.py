@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from bitsnode.ledger import answers
 from bitsnode.ledger.agreement import Agreement, Tag
-from bitsnode.ledger.contracts import interface
+from bitsnode.ledger.contracts import for_web3, interface
 from bitsnode.ledger.deployment import Deployment, ForeignDeployment
 from bitsnode.ledger.fallback import first_answer
 from bitsnode.ledger.fees import Fee
-from bitsnode.ledger.imports import recursion_limit_kept
+from bitsnode.ledger.imports import tamed_imports
 from bitsnode.ledger.index import LogIndex, OnProgress
 from bitsnode.ledger.index_store import Reach
 from bitsnode.ledger.journal import Journal
@@ -145,11 +145,11 @@ class Ledger:
         """The data of a transaction that calls a contract of the deployment."""
 
         def encoded() -> bytes:
-            with recursion_limit_kept():
+            with tamed_imports():
                 from bitsnode.ledger.provider import encode_call
 
             return encode_call(
-                self.deployment.address(contract), interface(contract), function, args
+                self.deployment.address(contract), interface(contract), function, for_web3(args)
             )
 
         return await self._in_thread(encoded)

@@ -13,14 +13,14 @@ from twisted.internet.task import Clock
 from bitsnode.ledger import errors
 from bitsnode.ledger.contracts import interface
 from bitsnode.ledger.deployment import Deployed, Deployment, ForeignDeployment
-from bitsnode.ledger.imports import recursion_limit_kept
+from bitsnode.ledger.imports import tamed_imports
 from bitsnode.ledger.service import Ledger
 from bitsnode.ledger.standing import Call
 from bitsnode.ledger.testing import FakeChain, FakeLog
 from bitsnode.ledger.testing_rpc import FakeServer, fake_rpc
 from onion.isolation import Isolation
 
-with recursion_limit_kept():
+with tamed_imports():
     from eth_account import Account
 
 ME = Isolation("account", "me")

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from bitsnode.ledger import errors, fees
 from bitsnode.ledger.fees import Fee, Prices, in_coins, raised, suggest
-from bitsnode.ledger.imports import recursion_limit_kept
+from bitsnode.ledger.imports import tamed_imports
 from bitsnode.ledger.journal import Journal
 from bitsnode.ledger.standing import Call
 from bitsnode.ledger.testing import FakeChain
@@ -22,7 +22,7 @@ from bitsnode.ledger.testing_rpc import FakeRefusal, FakeServer, fake_rpc
 from bitsnode.ledger.transactions import POLL_SECONDS, STUCK_SECONDS, Transactions
 from onion.isolation import Isolation
 
-with recursion_limit_kept():
+with tamed_imports():
     from eth_account import Account
 
 ME = Isolation("account", "me")
