@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 
 def run(command: list[str], project: Path, environment: dict[str, str]) -> None:
     """Run a command in contracts/, and fail with all that it said."""
@@ -10,6 +12,7 @@ def run(command: list[str], project: Path, environment: dict[str, str]) -> None:
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.timeout(900)  # the first run compiles for half a minute, or more beside others
 def test_forge_tests_pass_and_gas_is_as_committed(
     project: Path, tools: dict[str, str], forge: str
 ) -> None:

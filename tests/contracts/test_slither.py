@@ -29,6 +29,7 @@ def slither() -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # may install first, and compiles
 def test_slither_finds_nothing(
     slither: Path, project: Path, tools: dict[str, str], forge: str, tmp_path: Path
 ) -> None:
