@@ -7,6 +7,7 @@ import attrs
 from eth_hash.auto import keccak
 
 from bitsnode.ledger.bloom import bloom_of
+from bitsnode.ledger.imports import tamed_imports
 
 GAS_USED: Final = 21_000
 BLOCK_SECONDS: Final = 12
@@ -173,9 +174,10 @@ class FakeChain:
 
 def sender_and_nonce(raw: bytes) -> tuple[str, int]:
     """Who signed a transaction (lower-case hex), and its nonce."""
-    from eth_account import Account
-    from eth_account.typed_transactions import TypedTransaction
-    from hexbytes import HexBytes
+    with tamed_imports():
+        from eth_account import Account
+        from eth_account.typed_transactions.typed_transaction import TypedTransaction
+        from hexbytes import HexBytes
 
     fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
     return Account.recover_transaction(raw).lower(), int(fields["nonce"])

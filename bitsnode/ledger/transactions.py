@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
-import attrs
 from eth_hash.auto import keccak
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +17,7 @@ from bitsnode.ledger.fallback import first_answer
 from bitsnode.ledger.fees import Fee
 from bitsnode.ledger.journal import FINAL, LOST, Intent, Journal, Signed
 from bitsnode.ledger.rpc import Asker, Rpc
+from bitsnode.ledger.sending import InThread, Mined, Sent, Signer
 from bitsnode.ledger.standing import (
     Call,
     ask_outcome,
@@ -30,6 +30,7 @@ from bitsnode.ledger.standing import (
 from onion.isolation import Isolation
 
 T = TypeVar("T")
+__all__ = ["InThread", "Mined", "Sent", "Signer", "Transactions"]
 TRANSACTION_TYPE: Final = 2  # EIP-1559
 UNLIMITED: Final = 1 << 256  # wei
 POLL_SECONDS: Final = 4.0
@@ -38,60 +39,6 @@ STUCK_BLOCKS: Final = 5  # which, a transaction that is not mined is replaced by
 # What servers say of a transaction that they have, or whose nonce is used; they have no codes.
 _KNOWN: Final = ("already known", "known transaction", "already imported", "already in mempool")
 _USED: Final = ("nonce too low", "nonce is too low", "oldnonce", "invalid nonce")
-
-
-class Signer(Protocol):
-    """Signs for one account."""
-
-    @property
-    def address(self) -> str:
-        """Of the account, hex with 0x."""
-
-    def sign_transaction(self, fields: dict[str, Any]) -> bytes:
-        """The signed transaction, as it is sent."""
-
-
-class InThread(Protocol):
-    """Runs blocking work in a thread."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Start the work."""
-
-
-@attrs.frozen
-class Sent:
-    """A transaction that is in the journal.
-
-    Attributes:
-        intent: what it is for.
-        transaction_hash: of the newest transaction for it, hex with 0x.
-        nonce: of the account.
-        accepted: a server took it.
-        refusal: why not, in the words of the server; it is sent again later all the same.
-    """
-
-    intent: str
-    transaction_hash: str
-    nonce: int
-    accepted: bool
-    refusal: str = ""
-
-
-@attrs.frozen
-class Mined:
-    """A transaction that is in the chain.
-
-    Attributes:
-        transaction_hash: hex with 0x.
-        block: number of its block.
-        fee: wei that it cost.
-        succeeded: the contract did not refuse it.
-    """
-
-    transaction_hash: str
-    block: int
-    fee: int
-    succeeded: bool
 
 
 class Transactions:
