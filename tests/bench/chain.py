@@ -62,6 +62,8 @@ class _Client:
         self._socket.close()
 
     def sign(self, **fields: Any) -> str:
+        if isinstance(fields.get("to"), str):
+            fields["to"] = bytes.fromhex(fields["to"][2:])
         plain = {"chainId": CHAIN_ID, "nonce": self.nonce, "gas": 2_000_000, "value": 0}
         signed = SIGNER.sign_transaction({**plain, "gasPrice": 3 * 10**9, **fields})
         self.nonce += 1
@@ -126,14 +128,16 @@ def _anvil() -> Iterator[_Client | None]:
         command = [program, "--port", "0", "--ipc", str(path), "--chain-id", str(CHAIN_ID)]
         command += ["--hardfork", "cancun", "--accounts", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout or []:
-                if line.startswith("Listening"):
-                    break
-            client = _Client(path)
-            client.ask("anvil_setBalance", SIGNER.address, hex(10**24))
-            yield client
-            client.close()
-            process.kill()
+            try:
+                for line in process.stdout or []:
+                    if line.startswith("Listening"):
+                        break
+                client = _Client(path)
+                client.ask("anvil_setBalance", SIGNER.address, hex(10**24))
+                yield client
+                client.close()
+            finally:
+                process.kill()
 
 
 def _height(client: _Client) -> int:
@@ -182,7 +186,7 @@ def rows() -> list[dict[str, Any]]:
     with _ours() as ours, _anvil() as anvil:
         both = [client for client in (ours, anvil) if client is not None]
         contracts = {client: client.deploy() for client in both}
-        transfer = [client.milliseconds(to="0x" + "bb" * 20, value=1) for client in both]
+        transfer = [client.milliseconds(to=b"\xbb" * 20, value=1) for client in both]
         note = [client.milliseconds(to=contracts[client], data=NOTE) for client in both]
         _fill(ours, contracts[ours], LOW + TRANSACTIONS * 2)
         low = _logs(ours, contracts[ours])
