@@ -12,18 +12,16 @@ from typing import Any, Final
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
-from bitsnode.config import CHAIN_PORT, LOCAL, PUBLIC_CHAIN_FILE, Settings
+from bitsnode.config import CHAIN_PORT, PUBLIC_CHAIN_FILE, Settings
 from bitsnode.errors import BitsError
 from bitsnode.events import ChainDeployed, ChainEvent, ChainReachable, ChainServed
 from bitsnode.ledger.deploy import NOBODY, Terms, check, deploy
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.embedded.process import RunningChain, serve_chain
+from bitsnode.ledger.imports import tamed_imports
 from bitsnode.ledger.local_key import LocalKey
-from onion.dialer import LOCAL_TIMES, PUBLIC_TIMES
+from bitsnode.own_tor import own_tor
 from onion.keys import OnionKey, load_or_create_seed
-from onion.localnet import load_client_options
-from onion.running import TorSettings
-from onion.service import LOCAL_SERVICE_TIMES, PUBLIC_SERVICE_TIMES
 from onion.tor import TorNetwork
 
 DEPLOYMENT_FILE: Final = "deployment.json"
@@ -92,7 +90,7 @@ class ChainHost:
 
     async def _publish(self, chain: RunningChain) -> None:
         key = OnionKey(load_or_create_seed(self._directory / "onion.key"))
-        self._tor = tor = self._build_tor()
+        self._tor = tor = own_tor(self._reactor, self._settings, self._directory, self._report)
         await tor.start()
         service = await tor.publish(key, CHAIN_PORT, chain.public_factory)
         await service.when_reachable()
@@ -100,22 +98,12 @@ class ChainHost:
         _write(self._directory / PUBLIC_CHAIN_FILE, {"rpc": url, "deployment": DEPLOYMENT_FILE})
         self._report(ChainReachable(url))
 
-    def _build_tor(self) -> TorNetwork:
-        local = self._settings.network == LOCAL
-        options = load_client_options(self._settings.localnet / "tor") if local else {}
-        return TorNetwork(
-            self._reactor,
-            TorSettings(self._directory, self._settings.tor_control, extra_options=options),
-            self._report,
-            LOCAL_TIMES if local else PUBLIC_TIMES,
-            LOCAL_SERVICE_TIMES if local else PUBLIC_SERVICE_TIMES,
-        )
-
     def _deploy(self, socket: Path) -> Deployment:
         """Put the contracts on the chain, or find them there; in a thread."""
-        from web3 import IPCProvider, Web3
-        from web3.exceptions import Web3Exception
-        from web3.types import RPCEndpoint
+        with tamed_imports():
+            from web3 import IPCProvider, Web3
+            from web3.exceptions import Web3Exception
+            from web3.types import RPCEndpoint
 
         path = self._directory / DEPLOYMENT_FILE
         web3 = Web3(IPCProvider(socket))

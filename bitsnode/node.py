@@ -12,7 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from bitsnode.api.socket import listen
 from bitsnode.chain_access import ChainAccess
-from bitsnode.config import LOCAL, PEER_PORT, Settings
+from bitsnode.config import PEER_PORT, Settings
 from bitsnode.content.service import ContentService
 from bitsnode.control import NodeControl
 from bitsnode.dht.service import DhtService, DhtState, NoPeers
@@ -20,6 +20,7 @@ from bitsnode.duties import Duties
 from bitsnode.events import NodeEvent, NodeIdentified, NodeReachable, PeersUnknown, PuzzleBegun
 from bitsnode.home import HomeLock
 from bitsnode.identity import NodeIdentity
+from bitsnode.own_tor import own_tor
 from bitsnode.peer.client import PeerClient
 from bitsnode.peer.server import PeerServer
 from bitsnode.store.intake import Prices
@@ -32,12 +33,8 @@ from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Responder
 from bitsnode.wire.messages import FindNode, FindValue, PutRecord, Request
 from onion.address import OnionAddress
-from onion.dialer import LOCAL_TIMES, PUBLIC_TIMES
 from onion.http import HttpClient
 from onion.isolation import Isolation
-from onion.localnet import load_client_options
-from onion.running import TorSettings
-from onion.service import LOCAL_SERVICE_TIMES, PUBLIC_SERVICE_TIMES
 from onion.tor import TorNetwork
 from onion.url import Url
 
@@ -185,7 +182,7 @@ class _Parts:
         home, network = settings.home, settings.network
         capabilities = Capability.STORAGE if settings.storage else 0
         identity = NodeIdentity(home / "keys", network, capabilities)
-        tor = _tor(reactor, settings, report)
+        tor = own_tor(reactor, settings, home, report, exits=_needs_exits(settings))
         isolation = Isolation.fresh("node")
 
         def card() -> SignedCard | None:
@@ -231,19 +228,3 @@ def _needs_exits(settings: Settings) -> bool:
     """Whether an RPC server is outside of onion services; else tor gets no port for the outside."""
     urls = [Url.parse(url) for url in (*settings.rpc, settings.own_rpc) if url]
     return any(url.onion is None for url in urls)
-
-
-def _tor(reactor: Any, settings: Settings, report: Callable[[NodeEvent], None]) -> TorNetwork:
-    local = settings.network == LOCAL
-    options = {}
-    if local and settings.tor_control is None:
-        options = load_client_options(settings.localnet / "tor")
-    return TorNetwork(
-        reactor,
-        TorSettings(
-            settings.home, settings.tor_control, extra_options=options, exits=_needs_exits(settings)
-        ),
-        report,
-        LOCAL_TIMES if local else PUBLIC_TIMES,
-        LOCAL_SERVICE_TIMES if local else PUBLIC_SERVICE_TIMES,
-    )

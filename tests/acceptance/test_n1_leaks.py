@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.tor, pytest.mark.root, pytest.mark.timeout(600)]
 
 SIZE = 3 * (1 << 20) + 17
 NODES = 4
+FAR_AWAY = "0x00000000000000000000000000000000DeaDBeef"
 
 # what a build that phones home would do, put before the program by the interpreter itself
 LEAK = "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()\n"
@@ -48,18 +49,29 @@ class TracedNode:
     onion: str = ""
     process: "subprocess.Popen[str] | None" = None
     commands: int = 0
+    told: dict[str, dict] = attrs.field(factory=dict)
 
     @property
     def home(self) -> Path:
         """The node's directory."""
         return self.path / "home"
 
-    def start(self, *bootstrap: str) -> None:
+    def start(self, *bootstrap: str, options: Sequence[str] = ()) -> None:
         """Run it until it is reachable."""
+        command = ["--tor", *options]
+        self.run([*command, *(word for onion in bootstrap for word in ("--bootstrap", onion))])
+
+    def start_chain(self) -> list[str]:
+        """Run a chain instead of a node; return the options by which nodes use it."""
+        self.run(["chain", "--onion", "--dir", str(self.home)], until="chain_reachable")
+        rpc = self.told["chain_reachable"]["rpc"]
+        return ["--own-rpc", rpc, "--deployment", self.told["chain_deployed"]["deployment"]]
+
+    def run(self, arguments: list[str], until: str = "reachable") -> None:
+        """Run ``bitsnode`` in the namespace until it tells of an event."""
         self.tor.wait_ready()
-        command = [*BITSNODE, "--home", str(self.home), "--json", "--tor", "--network", "local"]
-        command += ["--tor-control", f"unix:{self.tor.control}"]
-        command += [word for onion in bootstrap for word in ("--bootstrap", onion)]
+        command = [*BITSNODE, "--home", str(self.home), "--json", "--network", "local"]
+        command += ["--tor-control", f"unix:{self.tor.control}", *arguments]
         self.process = subprocess.Popen(
             traced_command(self.namespace, command, self.path / "node.trace"),
             stdout=subprocess.PIPE,
@@ -70,10 +82,11 @@ class TracedNode:
         )
         for line in self.process.stdout or []:
             event = json.loads(line)
+            self.told[event["event"]] = event
             self.onion = event.get("peer_onion", self.onion)
-            if event["event"] == "reachable":
+            if event["event"] == until:
                 return
-        raise AssertionError("the node ended before it was reachable")
+        raise AssertionError(f"it ended before it was reachable: {list(self.told)}")
 
     def command(self, *arguments: str) -> dict:
         """Run a command in the node's namespace, traced; check it, and return its result."""
@@ -87,8 +100,19 @@ class TracedNode:
 
     def stop(self) -> None:
         """Stop it as an operator would, so that its trace is whole."""
-        os.kill(self.command("status")["pid"], signal.SIGTERM)
+        os.kill(self.pid, signal.SIGTERM)
         self.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process itself, below strace and what enters the namespace."""
+        assert self.process is not None
+        pattern = f"bitsnode --home {self.home} --json --network"
+        found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=True)
+        for pid in found.stdout.split():
+            if Path(f"/proc/{pid}/exe").resolve().name.startswith("python"):
+                return int(pid)
+        raise AssertionError("it does not run")
 
     def wait(self) -> None:
         """Wait until it has stopped."""
@@ -125,18 +149,23 @@ async def _with_network(namespace: Namespace, path: Path, work: object) -> None:
 def _nodes(
     stack: ExitStack, inside: Namespace, path: Path, options: TorOptions, env: dict[str, str]
 ) -> list[TracedNode]:
-    nodes = []
-    for number in range(NODES):
-        folder = path / f"node{number}"
-        folder.mkdir(mode=0o700)
-        tor = stack.enter_context(ClientTor(folder / "tor", options, command=inside.command))
-        node = TracedNode(folder, tor, stack.enter_context(node_namespace()), env)
-        stack.callback(node.close)
-        nodes.append(node)
+    nodes = [
+        _traced(stack, inside, path / f"node{number}", options, env) for number in range(NODES)
+    ]
     nodes[0].start()
     for node in nodes[1:]:
         node.start(nodes[0].onion)
     return nodes
+
+
+def _traced(
+    stack: ExitStack, inside: Namespace, folder: Path, options: TorOptions, env: dict[str, str]
+) -> TracedNode:
+    folder.mkdir(mode=0o700)
+    tor = stack.enter_context(ClientTor(folder / "tor", options, command=inside.command))
+    node = TracedNode(folder, tor, stack.enter_context(node_namespace()), env)
+    stack.callback(node.close)
+    return node
 
 
 @pytest_twisted.ensureDeferred
@@ -165,6 +194,37 @@ def _every_command(inside: Namespace, path: Path, options: TorOptions) -> None:
         for node in nodes:
             node.stop()
             assert_no_inet_socket(node.path / "node.trace")
+
+
+@pytest_twisted.ensureDeferred
+async def test_n1_the_chain_is_asked_through_tor_alone(
+    tor_namespace: Namespace, tmp_path: Path
+) -> None:
+    """A wallet is made, funded, asked and emptied where neither node nor chain has a network."""
+    await _with_network(tor_namespace, tmp_path, _wallet_commands)
+
+
+def _wallet_commands(inside: Namespace, path: Path, options: TorOptions) -> None:
+    password = path / "password"
+    password.write_text("correct horse battery\n")
+    password.chmod(0o600)
+    secret = ["--password-file", str(password)]
+    with ExitStack() as stack:
+        chain = _traced(stack, inside, path / "chain", options, dict(os.environ))
+        node = _traced(stack, inside, path / "node", options, dict(os.environ))
+        node.start(options=chain.start_chain())
+        made = node.command("wallet", "create", *secret)
+        (account,) = made["accounts"]
+        chain.command("chain", "fund", account, "2", "--dir", str(chain.home))
+        assert node.command("wallet", "balance", *secret)["total"] == 2 * 10**18
+        sent = ["wallet", "withdraw", FAR_AWAY, "0.5", "--from", account]
+        assert len(node.command(*sent, *secret)["withdrawals"]) == 1
+        assert 10**18 < node.command("wallet", "balance")["total"] < 2 * 10**18 - 10**18 // 2
+        assert node.command("status")["chain"]["certain"]
+        node.command("chain", "status", "--dir", str(chain.home))
+        for traced in (node, chain):
+            traced.stop()
+            assert_no_inet_socket(traced.path / "node.trace")
 
 
 @pytest_twisted.ensureDeferred
