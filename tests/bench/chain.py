@@ -11,6 +11,7 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,6 +133,8 @@ def _anvil() -> Iterator[_Client | None]:
                 for line in process.stdout or []:
                     if line.startswith("Listening"):
                         break
+                # It writes a line for each request, and stops when nobody reads them.
+                threading.Thread(target=process.communicate, daemon=True).start()
                 client = _Client(path)
                 client.ask("anvil_setBalance", SIGNER.address, hex(10**24))
                 yield client

@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,12 @@ def anvil_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for line in process.stdout or []:
             if line.startswith("Listening"):
                 break
+        # It writes a line for each request, and stops when nobody reads them.
+        reader = threading.Thread(target=process.communicate)
+        reader.start()
         yield path
         process.kill()
+        reader.join()
 
 
 @pytest.fixture
