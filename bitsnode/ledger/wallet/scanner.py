@@ -44,9 +44,11 @@ class Scanner:
 
         May be stopped anywhere: what was looked at is remembered batch by batch.
         """
-        place = await self._run(self._checked_place)
-        if place is None:
+        place = await self._run(self._history.place)
+        if place is not None and not await self._run(_call(self._is_still_there, place)):
             on_event(StartingOver())
+            await self._run(self._history.start_over)
+            place = None
         looked = found = 0
         while True:
             after = None if place is None else place.cursor
@@ -59,17 +61,10 @@ class Scanner:
             looked, found = looked + len(batch), found + len(payments)
             on_event(Scanning(place.cursor.block, looked, found))
 
-    def _checked_place(self) -> Place | None:
-        """Return where to go on, if the chain there is still the one that was looked at."""
-        place = self._history.place()
-        if place is None:
-            return None
+    def _is_still_there(self, place: Place) -> bool:
         before = attrs.evolve(place.cursor, log_index=place.cursor.log_index - 1)
         again = self._index.announcements(before, 1)
-        if again and _place(again[0]) == place:
-            return place
-        self._history.start_over()
-        return None
+        return bool(again) and _place(again[0]) == place
 
     async def _ours(self, keys: ViewingKeys, batch: Sequence[Announcement]) -> list[Payment]:
         step = -(-len(batch) // self._threads)

@@ -232,6 +232,9 @@ def test_announcements_of_a_real_chain_keep_their_order(node: Node) -> None:
     assert [line.stealth_address for line in lines] == [
         payment["stealthAddress"].lower() for payment in SDK["payments"]
     ]
+    for person, mentioned in ((PAYER, True), (CREATOR, False)):
+        assert node.ledger.index.mentions(person.address) is mentioned
+    assert node.ledger.index.mentions(SDK["payments"][0]["stealthAddress"])
     last = lines[1].cursor
     assert node.ledger.index.announcements(last, 10) == lines[2:]
     assert node.ledger.index.announcements(Cursor(last.block, last.log_index - 1), 1) == lines[1:2]

@@ -198,8 +198,33 @@ def test_a_reorganised_chain_is_scanned_anew(do: Do, chain: FileChain, wallet: W
     do(wallet.scan())
     chain.reorganise(2)
     third = chain.pay(meta, b"\3" * 32, ETHER)
-    do(wallet.scan())
+    events: list[progress.Event] = []
+    do(wallet.scan(events.append))
+    assert events[0] == progress.StartingOver()
     assert [held.address for held in do(wallet.balance()).payments] == [first, third]
+
+
+def test_the_first_announcement_of_an_address_counts(
+    do: Do, chain: FileChain, wallet: Wallet
+) -> None:
+    """Announcing a payment once more changes nothing of it."""
+    meta = meta_of(do, wallet)
+    chain.pay(meta, b"\1" * 32, ETHER)
+    do(wallet.scan())
+    chain.pay(meta, b"\1" * 32, ETHER)
+    (held,) = do(wallet.balance()).payments
+    assert (held.block, held.balance) == (1, 2 * ETHER)
+
+
+def test_isolations_are_those_of_our_own_addresses(
+    do: Do, chain: FileChain, wallet: Wallet
+) -> None:
+    """The ledger looks after an account over the circuits that it was used over before."""
+    payment = chain.pay(meta_of(do, wallet), b"\1" * 32, ETHER)
+    do(wallet.balance())
+    used = dict(chain.asked)
+    assert wallet.isolation_of(payment.lower()) == used[payment]
+    assert wallet.isolation_of("0x" + "11" * 20) is None
 
 
 def test_history_is_found_again_from_the_chain(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bitsnode.ledger.errors import InsufficientFunds
+from bitsnode.ledger.errors import InsufficientFunds, TransactionReplaced
 from bitsnode.ledger.wallet import progress
 from bitsnode.ledger.wallet.errors import (
     BalanceTooLow,
@@ -17,10 +17,12 @@ from bitsnode.ledger.wallet.errors import (
     MergeRefused,
     SplitRefused,
     UnknownSource,
+    WalletLocked,
     WithdrawalFailed,
     WrongPassword,
 )
 from bitsnode.ledger.wallet.history import State
+from bitsnode.ledger.wallet.keys import KeySigner
 from bitsnode.ledger.wallet.service import Wallet
 from bitsnode.ledger.wallet.testing import ETHER, FEE, FEE_LIMIT, FileChain
 from zk.stealth import MetaAddress, checksum_address
@@ -249,3 +251,38 @@ def test_a_withdrawal_that_the_chain_refuses_is_said(
     chain.reverts = False
     with pytest.raises(DestinationReused):
         do(wallet.withdraw(FRESH, password=PASSWORD))
+
+
+def test_a_nonce_used_elsewhere_is_said_once(
+    do: Do, chain: FileChain, wallet: Wallet, open_wallet: OpenWallet
+) -> None:
+    """When the same words withdrew on another machine first, this one gives up and goes on."""
+    paid(do, chain, wallet, 1)
+
+    def replaced(step: str) -> None:
+        if step == "wait":
+            raise TransactionReplaced
+
+    chain.stop = replaced
+    with pytest.raises(TransactionReplaced):
+        do(wallet.withdraw(FRESH, password=PASSWORD))
+    assert [line.state for line in do(wallet.history())] == [State.FAILED]
+    assert do(wallet.finish()) == ()
+
+
+def test_keys_are_forgotten_once_the_money_is_there(
+    do: Do, chain: FileChain, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger keeps the signer, but nothing can be signed with it any more."""
+    signers: list[KeySigner] = []
+    send = chain.send
+
+    async def watched(signer: KeySigner, *arguments: Any) -> Any:
+        signers.append(signer)
+        return await send(signer, *arguments)
+
+    monkeypatch.setattr(chain, "send", watched)
+    paid(do, chain, wallet, 1)
+    do(wallet.withdraw(FRESH, password=PASSWORD))
+    with pytest.raises(WalletLocked):
+        signers[0].sign_transaction({"chainId": 1})
