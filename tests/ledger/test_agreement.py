@@ -101,7 +101,7 @@ def _stall(server: FakeServer, _chain: FakeChain, _clock: Clock) -> None:
 def _fork(server: FakeServer, chain: FakeChain, clock: Clock) -> None:
     server.chain = FakeChain(clock.seconds)
     server.chain.blocks = list(chain.blocks)
-    server.chain.balances = {WHO: 8}
+    server.chain.balances = {WHO: 7}  # so that nothing but the block tells
     server.chain.fork(8)
     server.chain.mine(count=8)
 
@@ -145,6 +145,20 @@ def test_a2_with_three_servers_two_honest_ones_prevail(
     three = world(3)
     lie(three.servers[place], fake_chain, clock)
     assert got(three.agreement.agreed(balance, ME)) == 7
+
+
+def test_a_server_that_lags_does_not_hold_back_the_others(world: Made, got: Got) -> None:
+    """Of three, one knows an older final block only: the others are asked about theirs."""
+    three = world(3)
+    slow = three.servers[0]
+    own = slow._eth_getBlockByNumber
+    slow.faults["eth_getBlockByNumber"] = lambda tag, full: own(
+        "0x2" if tag == "finalized" else tag, full
+    )
+    assert got(three.agreement.agreed(balance, ME)) == 7
+    assert slow.count("eth_getBalance") == 0
+    for server in three.servers[1:]:
+        assert ("eth_getBalance", [WHO, hex(16)]) in server.log
 
 
 def test_an_old_final_block_is_not_final_enough(

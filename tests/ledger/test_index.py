@@ -215,12 +215,36 @@ def test_a2_logs_of_other_blocks_are_refused(
         {"logIndex": None},
     ):
         answer = [true | lie]
-        fake_server.faults["eth_getLogs"] = lambda _question, answer=answer: answer
+        # only where the true one would be, else it would be refused for that
+        fake_server.faults["eth_getLogs"] = lambda question, answer=answer: (
+            answer if question["fromBlock"] == "0x1" else []
+        )
         with pytest.raises(errors.RpcAnswerInvalid):
             got(opened(fake_server, own=True).sync(ME))
     fake_server.faults["eth_getLogs"] = lambda _question: [true, true]
     with pytest.raises(errors.RpcAnswerInvalid):
         got(opened(fake_server, own=True).sync(ME))
+
+
+@pytest.mark.parametrize("number", [11, 13])
+def test_a2_blocks_that_do_not_follow_one_another_are_refused(
+    fake_chain: FakeChain, fake_server: FakeServer, opened: Opened, got: Got, number: int
+) -> None:
+    """A header must name the one before as its parent, in a range and from range to range."""
+    fake_chain.mine(count=10)
+    index = opened(fake_server)
+    got(index.sync(ME))
+    fake_chain.mine(count=5)
+    own = fake_server._eth_getBlockByNumber
+
+    def lie(tag: str, full: bool) -> Any:
+        found = own(tag, full)
+        return found | {"parentHash": "0x" + "11" * 32} if tag == hex(number) else found
+
+    fake_server.faults["eth_getBlockByNumber"] = lie
+    with pytest.raises(errors.RpcAnswerInvalid, match="follow"):
+        got(index.sync(ME))
+    assert index.reach.tip < number
 
 
 def test_a2_nothing_is_confirmed_that_two_servers_do_not_report(

@@ -106,7 +106,7 @@ def test_the_same_intent_is_signed_once(
 ) -> None:
     """Sending again, at once, after a restart or when it is mined, sends the same bytes."""
     got(opened().send(signer, "gift", GIFT, ME, LIMIT))
-    got(opened().send(signer, "gift", GIFT, ME, LIMIT))
+    assert got(opened().send(signer, "gift", GIFT, ME, LIMIT)).accepted
     fake_chain.mine()
     again = got(opened().send(signer, "gift", GIFT, ME, LIMIT))
     assert again.accepted
