@@ -111,7 +111,7 @@ class Wallet:
             KeystoreUnusable: it cannot be opened.
             HistoryOfAnotherWallet: the history here is another's.
         """
-        await self._alone(lambda: self._vault.open(password))
+        await self._alone(lambda: self._vault.unlock(password))
 
     def lock(self) -> None:
         """Forget the viewing keys."""

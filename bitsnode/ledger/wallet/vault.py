@@ -24,7 +24,7 @@ class Vault:
         keystore: the file.
         history: of the chain in use.
         cost: of guessing the password, for keystores written from now on.
-        opened: told the viewing keys whenever the seed was in memory.
+        unlocked: told the viewing keys when the wallet is made, brought back or unlocked.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Vault:
         keystore: Keystore,
         history: History,
         cost: Cost,
-        opened: Callable[[ViewingKeys], None],
+        unlocked: Callable[[ViewingKeys], None],
     ) -> None:
         self._keystore = keystore
         self._history = history
         self._cost = cost
-        self._opened = opened
+        self._unlocked = unlocked
 
     def check_exists(self) -> None:
         """Make sure that there is a wallet.
@@ -74,12 +74,16 @@ class Vault:
         self._claim(keys)
         return keys
 
+    def unlock(self, password: str) -> None:
+        """Give out the viewing keys, to be kept."""
+        self._unlocked(self.open(password).viewing())
+
     def mnemonic(self, password: str) -> str:
         """Return the words."""
         return words_of(self._unseal(password))
 
     def change_password(self, old: str, new: str) -> None:
-        """Write the keystore anew."""
+        """Write the keystore anew; the wallet is unlocked then."""
         self._write(self._keystore.replace, self._unseal(old), new)
 
     def new_account(self, password: str) -> str:
@@ -97,13 +101,12 @@ class Vault:
             raise HistoryOfAnotherWallet
         write(seal(entropy, meta, password, self._cost))
         self._claim(keys)
+        self._unlocked(keys.viewing())
 
     def _unseal(self, password: str) -> bytes:
         return unseal(self._keystore.read(), password)
 
     def _claim(self, keys: Keys) -> None:
-        viewing = keys.viewing()
-        self._history.claim(str(viewing.meta_address))
+        self._history.claim(str(keys.viewing().meta_address))
         if not self._history.accounts():
             self._history.add_account(0, keys.account(0).address)
-        self._opened(viewing)

@@ -160,6 +160,9 @@ def test_locked_wallets_show_what_they_know(
     do(again.unlock(PASSWORD))
     assert do(again.balance()).total == 2 * ETHER
     again.lock()
+    do(again.withdraw("0x" + "aa" * 20, password=PASSWORD, accept=["merge"]))
+    do(again.new_account(PASSWORD))
+    assert again.locked
     with pytest.raises(WalletLocked):
         do(again.scan())
 
