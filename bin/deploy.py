@@ -15,6 +15,7 @@ from eth_account import Account
 from web3 import IPCProvider, Web3
 from web3.exceptions import Web3Exception
 
+from bitsnode.config import Settings
 from bitsnode.errors import BitsError
 from bitsnode.ledger.deploy import NOBODY, Terms, administrators, check, deploy
 from bitsnode.ledger.deployment import Deployment
@@ -34,7 +35,7 @@ class DeployError(BitsError):
     """The contracts cannot be deployed."""
 
 
-def connect(url: str) -> Web3:
+def connect(url: str, settings: Settings) -> Web3:
     """Return a web3 of the chain at a URL or unix socket."""
     parts = urlsplit(url)
     if url.startswith(("/", "./", "unix:")):
@@ -43,9 +44,9 @@ def connect(url: str) -> Web3:
         from web3 import HTTPProvider
 
         return Web3(HTTPProvider(url, request_kwargs={"timeout": TIMEOUT}))
-    from bitsnode.ledger.through_tor import web3_through_tor
+    from through_tor import web3_through_tor
 
-    return web3_through_tor(url, lambda text: click.echo(text, err=True))
+    return web3_through_tor(url, settings, lambda text: click.echo(text, err=True))
 
 
 def signer(key_file: Path | None, chain_id: int) -> LocalKey:
@@ -94,6 +95,8 @@ def show(found: dict[str, list[str]], timelock: str, told: Any) -> None:
 @click.option("--executor", "executors", multiple=True, help="May execute; default: everybody.")
 @click.option("--denomination", "denominations", type=int, multiple=True, help="Wei of a voucher.")
 @click.option("--check", "only_check", is_flag=True, help="Deploy nothing; check what is there.")
+@click.option("--network", type=click.Choice(["public", "local"]), help="Tor network of the RPC.")
+@click.option("--localnet", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(
     rpc_url: str,
@@ -104,11 +107,13 @@ def main(
     executors: tuple[str, ...],
     denominations: tuple[int, ...],
     only_check: bool,
+    network: str | None,
+    localnet: Path | None,
     as_json: bool,
 ) -> None:
     """Put the contracts of bits on a chain. Run again with the same choices, it changes nothing."""
     try:
-        web3 = connect(rpc_url)
+        web3 = connect(rpc_url, Settings.load(network=network, localnet=localnet))
         chain_id = web3.eth.chain_id
         where = path or Path("deployments") / f"{chain_id}.json"
         known = Deployment.load(where) if where.exists() or only_check else None
