@@ -7,6 +7,7 @@
     pkgs.tor
     pkgs.curl
     pkgs.git
+    pkgs.nodejs # for the contracts: the compiler and its tests
   ] ++ pkgs.lib.optionals pkgs.stdenv.isLinux [
     pkgs.iproute2
     pkgs.strace
