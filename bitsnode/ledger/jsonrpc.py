@@ -61,7 +61,8 @@ def read_batch(data: bytes, first: int, count: int) -> list[dict[str, Any]]:
         raise refusal(_checked(found | {"id": first}, first))
     if not isinstance(found, list) or len(found) != count:
         raise RpcAnswerInvalid("not as many answers as questions")
-    by_number = {each.get("id"): each for each in found if isinstance(each, dict)}
+    answers = [each for each in found if isinstance(each, dict)]
+    by_number = {each["id"]: each for each in answers if type(each.get("id")) is int}
     return [_checked(by_number.get(number), number) for number in range(first, first + count)]
 
 

@@ -65,7 +65,10 @@ def read_tag(asker: Asker, tag: str) -> Header:
     Raises:
         RpcError: as in `Asker.ask`.
     """
-    return answers.header(asker.ask("eth_getBlockByNumber", tag, False))
+    found = asker.ask("eth_getBlockByNumber", tag, False)
+    if found is None:
+        raise errors.RpcAnswerInvalid(f"it knows no block that is {tag}")
+    return answers.header(found)
 
 
 def read_logs(asker: Asker, wanted: Wanted, first: int, last: int) -> list[Log]:

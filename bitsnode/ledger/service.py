@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import attrs
 from eth_hash.auto import keccak
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -32,6 +33,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Block = int | Literal["latest", "safe", "finalized"]
+
+
+@attrs.frozen
+class RpcHealth:
+    """How one RPC server does.
+
+    Attributes:
+        name: its host.
+        own: it is one's own.
+        latest: number of its newest block, None if there is a problem.
+        final: number of its newest final block, None if there is a problem.
+        problem: one sentence; "" if there is none.
+    """
+
+    name: str
+    own: bool
+    latest: int | None
+    final: int | None
+    problem: str = ""
 
 
 class Ledger:
@@ -167,6 +187,20 @@ class Ledger:
     ) -> T:
         """See `Agreement.agreed`: the way to read what releases value or keys."""
         return await self._agreement.agreed(call, isolation, tag)
+
+    async def examine(self, isolation: Isolation) -> list[RpcHealth]:
+        """How each server does, all asked at the same time."""
+
+        async def one(rpc: Rpc) -> RpcHealth:
+            own = rpc.endpoint.own
+            try:
+                latest = await rpc.head(isolation)
+                final = await rpc.read(lambda asker: read_tag(asker, "finalized"), isolation)
+            except errors.RpcError as error:
+                return RpcHealth(rpc.name, own, None, None, str(error))
+            return RpcHealth(rpc.name, own, latest.number, final.number)
+
+        return await gatherResults([Deferred.fromCoroutine(one(rpc)) for rpc in self._rpcs])
 
     async def check_deployment(self, isolation: Isolation) -> None:
         """See that the contracts on the chain are those of the deployment file.

@@ -14,7 +14,7 @@ from bitsnode.ledger import errors
 from bitsnode.ledger.contracts import interface
 from bitsnode.ledger.deployment import Deployed, Deployment, ForeignDeployment
 from bitsnode.ledger.imports import tamed_imports
-from bitsnode.ledger.service import Ledger
+from bitsnode.ledger.service import Ledger, RpcHealth
 from bitsnode.ledger.standing import Call
 from bitsnode.ledger.testing import FakeChain, FakeLog
 from bitsnode.ledger.testing_rpc import FakeServer, fake_rpc
@@ -129,6 +129,18 @@ def test_certainty_is_told_without_asking(ledger_of: Made, fake_server: FakeServ
     ledger_of(own=fake_server).check_certainty()
     ledger_of(one=fake_server, two=fake_server).check_certainty()
     assert fake_server.log == []
+
+
+def test_each_server_is_examined(ledger_of: Made, fake_chain: FakeChain, got: Got) -> None:
+    """Heights of those that do well, and one sentence for each that does not."""
+    fake_chain.mine(count=10)
+    good, bad = FakeServer(fake_chain), FakeServer(fake_chain)
+    bad.faults["eth_chainId"] = lambda: "0x1"
+    ledger = ledger_of(good=good, bad=bad)
+    well, ill = got(ledger.examine(ME))
+    assert well == RpcHealth("good.example.org", False, 10, 6)
+    assert (ill.name, ill.latest, ill.final) == ("bad.example.org", None, None)
+    assert "serves another chain" in ill.problem
 
 
 def test_a_transfer_from_quote_to_final(
