@@ -10,7 +10,7 @@ import attrs
 from eth_hash.auto import keccak
 from twisted.internet.defer import Deferred, gatherResults
 
-from bitsnode.ledger import answers
+from bitsnode.ledger import answers, errors
 from bitsnode.ledger.agreement import Agreement, Tag
 from bitsnode.ledger.contracts import for_web3, interface
 from bitsnode.ledger.deployment import Deployment, ForeignDeployment
