@@ -114,6 +114,7 @@ def main(
     """Put the contracts of bits on a chain. Run again with the same choices, it changes nothing."""
     try:
         web3 = connect(rpc_url, Settings.load(network=network, localnet=localnet))
+        web3.provider.global_ccip_read_enabled = False  # ERC-3668 would fetch from the clear web
         chain_id = web3.eth.chain_id
         where = path or Path("deployments") / f"{chain_id}.json"
         known = Deployment.load(where) if where.exists() or only_check else None

@@ -75,9 +75,9 @@ class ChainAccess:
         self._http = http
         self._run = run
         self._isolation = Isolation.fresh("chain")
-        self._accounts: dict[str, Isolation] = {}
         self._ledger: Ledger | None = None
         self._wallet: Wallet | None = None
+        self._wallet_has_chain = False
         self._checked = False
         self._fault = ""
 
@@ -108,13 +108,16 @@ class ChainAccess:
         Raises:
             BitsError: the wallet's files or the ledger cannot be used.
         """
-        if self._wallet is None:
-            folder = self._settings.home / "wallet"
+        if self._wallet is None or not self._wallet_has_chain:
             try:
                 ledger = self.ledger()
             except NoRpc:
-                return Wallet(folder, None, self._run)
-            self._wallet = Wallet(folder, ledger, self._run)
+                ledger = None
+            if self._wallet is None or ledger is not None:
+                if self._wallet is not None:
+                    self._wallet.close()  # the chain has come since: the localnet's, for one
+                self._wallet = Wallet(self._settings.home / "wallet", ledger, self._run)
+                self._wallet_has_chain = ledger is not None
         return self._wallet
 
     async def sync(self, on_progress: OnProgress = lambda _reach, _head: None) -> None:
@@ -136,8 +139,8 @@ class ChainAccess:
         while True:
             try:
                 await self.sync()
-                await self.ledger().look_after(self._isolation_of)
                 wallet = self.wallet()
+                await self.ledger().look_after(wallet.isolation_of)
                 if wallet.exists and not finished:
                     await wallet.finish()
                     finished = True
@@ -175,9 +178,6 @@ class ChainAccess:
         if self._ledger is not None:
             await self._ledger.stop()
         await self._http.stop()
-
-    def _isolation_of(self, account: str) -> Isolation:
-        return self._accounts.setdefault(account, Isolation.fresh("account"))
 
 
 def find_chain(settings: Settings) -> tuple[tuple[RpcEndpoint, ...], Path]:

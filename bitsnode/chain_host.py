@@ -107,6 +107,7 @@ class ChainHost:
 
         path = self._directory / DEPLOYMENT_FILE
         web3 = Web3(IPCProvider(socket))
+        web3.provider.global_ccip_read_enabled = False  # ERC-3668 would fetch from the clear web
         try:
             if path.exists():
                 known = Deployment.load(path)

@@ -13,6 +13,7 @@ from bitsnode.cli.log import begin_logging
 from bitsnode.cli.words import sentence
 from bitsnode.errors import BitsError
 from bitsnode.events import NodeEvent
+from bitsnode.ledger.wallet.memory import forbid_core_dumps
 from bitsnode.node import Node
 from onion.errors import OnionError
 
@@ -66,6 +67,7 @@ class Foreground:
 def run(line: CommandLine, until_stdin_ends: bool = False) -> NoReturn:
     """Run the node of the home, and end the program with its exit status."""
     try:
+        forbid_core_dumps()
         begin_logging(line.home, line.verbose)
         Foreground(line, until_stdin_ends).run()
     except (BitsError, OnionError) as error:

@@ -181,10 +181,10 @@ def administrators(web3: Web3, deployment: Deployment) -> dict[str, list[str]]:
         roles[f"TimelockController.{role}"] = timelock.functions[role]().call()
     start = deployment.contracts["TimelockController"].block
     granted = timelock.events.RoleGranted().get_logs(from_block=start)
-    for name, role in roles.items():
-        accounts = {log["args"]["account"] for log in granted if log["args"]["role"] == role}
+    for name, role_id in roles.items():
+        accounts = {log["args"]["account"] for log in granted if log["args"]["role"] == role_id}
         found[name] = sorted(
-            account for account in accounts if timelock.functions.hasRole(role, account).call()
+            account for account in accounts if timelock.functions.hasRole(role_id, account).call()
         )
     return found
 
