@@ -62,6 +62,10 @@ def localnet(directory: Path) -> Iterator[dict[str, Any]]:
         say("each its own process with its own tor:")
         for node in net["nodes"]:
             say(f"  {node['peer_onion']}")
+        chain = net["chain"]
+        say(f"Chain {chain['chain_id']} at height {chain['height']} behind its own onion,")
+        contracts = chain["contracts"]
+        say(f"with {len(contracts)} contracts; Vouchers at {contracts['Vouchers']}.")
         yield net
     finally:
         bitsnode("localnet", "down", "--dir", directory)
@@ -99,6 +103,21 @@ def newcomer(directory: Path, net: dict[str, Any]) -> Iterator[Path]:
         node.wait()
 
 
+def try_wallet(home: Path, directory: Path, net: dict[str, Any]) -> None:
+    """Make a wallet on a node, give it money of the chain's faucet, and see it through Tor."""
+    password = directory / "password"
+    with os.fdopen(os.open(password, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe() + "\n")
+    secret = ("--password-file", password)
+    made = bitsnode("--home", home, "wallet", "create", *secret)
+    say(f"A wallet for the newcomer: {made['meta_address'][:40]}…")
+    bitsnode("chain", "fund", made["accounts"][0], "5", "--dir", net["chain"]["directory"])
+    balance = bitsnode("--home", home, "wallet", "balance", *secret)
+    say(f"Its balance, asked through Tor: {balance['total']} wei.")
+    if balance["total"] != 5 * 10**18:
+        raise CheckFailed("the wallet should hold 5 coins")
+
+
 def stop_node(home: str) -> None:
     """Kill a node of the localnet and wait until it is gone."""
     pid = bitsnode("--home", home, "status")["pid"]
@@ -130,7 +149,8 @@ def check(directory: Path) -> None:
             say(f"sha256     {sha256(output)}")
             if sha256(output) != sha256(sample):
                 raise CheckFailed("the sums differ")
-        say("The sums are equal.")
+            say("The sums are equal.")
+            try_wallet(home, directory, net)
 
 
 def stay(directory: Path) -> None:
@@ -140,6 +160,11 @@ def stay(directory: Path) -> None:
         say("\nFetch it on another node:")
         say(f"  .venv/bin/bitsnode --home {net['nodes'][-1]['home']} \\")
         say(f"      get '{published['link']}' -o /tmp/sample.bin")
+        say("Make a wallet, and give it money that is worth nothing:")
+        say(f"  .venv/bin/bitsnode --home {net['nodes'][-1]['home']} wallet create")
+        say(f"  .venv/bin/bitsnode chain fund 0x… 5 --dir {net['chain']['directory']}")
+        say("Use the chain with tools of your own:")
+        say(f"  cast block-number --rpc-url {net['chain']['socket']}")
         say("See what a node does:")
         say(f"  .venv/bin/bitsnode --home {net['nodes'][-1]['home']} status")
         say("\nCtrl-C ends everything.")
