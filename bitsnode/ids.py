@@ -37,6 +37,14 @@ class Context:
     PROVIDER_SLOT: Final = b"bits/provider-slot/v1"
     WHITENING: Final = b"bits/whitening/v1"
     WHITENING_COMMITMENT: Final = b"bits/whitening-commitment/v1"
+    OFFER: Final = b"bits/offer/v1"
+    OFFER_WHITENING: Final = b"bits/offer-whitening/v1"
+    CONTENT_SECRET_COMMITMENT: Final = b"bits/content-secret-commitment/v1"
+    KEY_SHARE_COMMITMENT: Final = b"bits/key-share-commitment/v1"
+    KEY_CHALLENGE: Final = b"bits/key-challenge/v1"
+    KEY_REQUEST: Final = b"bits/key-request/v1"
+    KEY_SHARE: Final = b"bits/key-share/v1"
+    CUSTODY: Final = b"bits/custody/v1"
 
 
 def sha256(*parts: bytes) -> bytes:

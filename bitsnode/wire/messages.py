@@ -1,6 +1,7 @@
 """The messages of the peer protocol, version 1: one class each. PROTOCOL.md says who sends them.
 
-Every request class names its number (``TYPE``) and the class of its reply (``REPLY``).
+Every request class names its number (``TYPE``) and the class of its reply (``REPLY``). Those of
+the market are in `bitsnode.wire.market_messages`; all requests are in `bitsnode.wire.registry`.
 """
 
 from typing import Any, ClassVar, Final, Protocol
@@ -41,6 +42,12 @@ class FailureCode:
     INTERNAL: Final = 8  # this node is at fault
     STALE: Final = 9  # a higher sequence is known, or the time has passed
     UNSTORED: Final = 10  # the data does not match what was announced
+    NOT_FINAL: Final = 11  # the redemption is in no final block known here; try again later
+    UNKNOWN_OFFER: Final = 12  # no key share of this offer is here
+    BAD_RECEIPT: Final = 13  # the receipt does not pay for the offer
+    RATE_LIMITED: Final = 14  # the receipt was answered too often
+    BAD_CHALLENGE: Final = 15  # the challenge is not one of this node's, or too old
+    CHAIN_UNCERTAIN: Final = 16  # this node cannot be certain of what the chain says
 
 
 class Request(Protocol):
@@ -316,17 +323,3 @@ class ReadShare:
     part: int = field(3, Uint(Part.MANIFEST))
     offset: int = field(4, Uint(MAX_OFFSET))
     length: int = field(5, Uint(MAX_DATA, 1))
-
-
-REQUESTS: Final[tuple[type[Request], ...]] = (
-    Ping,
-    FindNode,
-    FindValue,
-    PutRecord,
-    AskTerms,
-    Allocate,
-    PutData,
-    Commit,
-    AttachRecords,
-    ReadShare,
-)

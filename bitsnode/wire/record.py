@@ -1,6 +1,6 @@
 """DHT records: small signed values that their storers cannot read.
 
-Provider and placement records live under the hash of a public key that is derived from the
+Provider, placement and offer records live under the hash of a public key that is derived from the
 content id and signed by it: a storer refuses forgeries without learning the content id.
 """
 
@@ -30,6 +30,7 @@ class RecordKind:
 
     PROVIDER: Final = 1
     PLACEMENT: Final = 2
+    OFFER: Final = 3
 
 
 class BadRecord(RemoteProtocolError):
@@ -57,7 +58,7 @@ class Record:
     """
 
     version: int = field(1, Uint(RECORD_VERSION, RECORD_VERSION))
-    kind: int = field(2, Uint(RecordKind.PLACEMENT, RecordKind.PROVIDER))
+    kind: int = field(2, Uint(RecordKind.OFFER, RecordKind.PROVIDER))
     public_key: bytes = field(3, Bytes(32, 32))
     slot: bytes = field(4, Bytes(SLOT_SIZE, SLOT_SIZE))
     sequence: int = field(5, Uint(MAX_SEQUENCE))

@@ -6,6 +6,7 @@ must hold exactly the keys of its class: an unknown key is refused, because a ne
 announced by a newer protocol version and never smuggled in.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -24,15 +25,34 @@ class Field(Protocol):
     """Checks one value, on the way in and on the way out."""
 
     def check(self, value: object) -> object:
-        """Return the value as the class holds it.
+        """Return a value from outside as the class holds it.
+
+        Raises:
+            BadField: it is not of this field's form.
+        """
+
+    def dump(self, value: object) -> object:
+        """Return a value that the class holds as it travels.
 
         Raises:
             BadField: it is not of this field's form.
         """
 
 
+class _Plain:
+    """A field whose values travel as the class holds them."""
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        raise NotImplementedError
+
+    def dump(self, value: object) -> object:
+        """See `Field.dump`."""
+        return self.check(value)
+
+
 @attrs.frozen
-class Bytes:
+class Bytes(_Plain):
     """A byte string of ``least`` to ``most`` bytes."""
 
     least: int
@@ -46,7 +66,7 @@ class Bytes:
 
 
 @attrs.frozen
-class Uint:
+class Uint(_Plain):
     """An integer from ``least`` to ``most``, both included."""
 
     most: int
@@ -60,7 +80,7 @@ class Uint:
 
 
 @attrs.frozen
-class Text:
+class Text(_Plain):
     """A text of at most ``most`` UTF-8 bytes."""
 
     most: int
@@ -73,7 +93,7 @@ class Text:
 
 
 @attrs.frozen
-class Bool:
+class Bool(_Plain):
     """True or false."""
 
     def check(self, value: object) -> object:
@@ -85,16 +105,63 @@ class Bool:
 
 @attrs.frozen
 class ListOf:
-    """A list of at most ``most`` items; held as a tuple."""
+    """A list of ``least`` to ``most`` items; held as a tuple."""
 
     item: Field
     most: int
+    least: int = 0
 
     def check(self, value: object) -> object:
         """See `Field.check`."""
-        if type(value) not in (list, tuple) or len(value) > self.most:  # type: ignore[arg-type]
-            raise BadField(f"A field should be a list of at most {self.most} items.")
-        return tuple(self.item.check(item) for item in value)  # type: ignore[attr-defined]
+        return tuple(self.item.check(item) for item in self._sized(value))
+
+    def dump(self, value: object) -> object:
+        """See `Field.dump`."""
+        return [self.item.dump(item) for item in self._sized(value)]
+
+    def _sized(self, value: object) -> Sequence[object]:
+        if not isinstance(value, list | tuple) or not self.least <= len(value) <= self.most:
+            raise BadField(f"A field should be a list of {self.least} to {self.most} items.")
+        return value
+
+
+@attrs.frozen
+class Nested:
+    """An object of a class with fields of its own; travels as the list of them."""
+
+    cls: type
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        return from_list(self.cls, value)
+
+    def dump(self, value: object) -> object:
+        """See `Field.dump`."""
+        if type(value) is not self.cls:
+            raise BadField(f"A field should be a {self.cls.__name__}.")
+        return to_list(value)
+
+
+@attrs.frozen
+class BigUint:
+    """An unsigned integer of ``size`` bytes, which travels as that many bytes, big-endian.
+
+    CBOR's own integers end at 64 bits; amounts of money and words of a contract do not.
+    """
+
+    size: int
+
+    def check(self, value: object) -> object:
+        """See `Field.check`."""
+        if type(value) is not bytes or len(value) != self.size:
+            raise BadField(f"A field should have {self.size} bytes.")
+        return int.from_bytes(value, "big")
+
+    def dump(self, value: object) -> object:
+        """See `Field.dump`."""
+        if type(value) is not int or not 0 <= value < 1 << 8 * self.size:
+            raise BadField(f"A field should be an unsigned integer of {self.size} bytes.")
+        return value.to_bytes(self.size, "big")
 
 
 @attrs.frozen
@@ -106,6 +173,10 @@ class Optional:
     def check(self, value: object) -> object:
         """See `Field.check`."""
         return None if value is None else self.item.check(value)
+
+    def dump(self, value: object) -> object:
+        """See `Field.dump`."""
+        return None if value is None else self.item.dump(value)
 
 
 def field(key: int, form: Field, *, secret: bool = False) -> Any:
@@ -123,11 +194,10 @@ def to_map(value: Any) -> dict[int, object]:
     for attribute in attrs.fields(type(value)):
         key, form = attribute.metadata[_FIELD]
         try:
-            checked = form.check(getattr(value, attribute.name))
+            found[key] = form.dump(getattr(value, attribute.name))
         except BadField as error:
             name = f"{type(value).__name__}.{attribute.name}"
             raise LocalProtocolError(f"Bug in bits: {name}: {error}") from error
-        found[key] = list(checked) if type(checked) is tuple else checked
     return found
 
 

@@ -13,7 +13,8 @@ import attrs
 from bitsnode.errors import LocalProtocolError, RemoteProtocolError
 from bitsnode.wire.envelope import MAX_ID, Envelope, Kind, from_body, to_frame
 from bitsnode.wire.frames import FrameReader
-from bitsnode.wire.messages import PROTOCOL_VERSION, REQUESTS, Failure, Hello, Request
+from bitsnode.wire.messages import PROTOCOL_VERSION, Failure, Hello, Request
+from bitsnode.wire.registry import REQUESTS
 from bitsnode.wire.schema import BadField, from_map, to_map
 
 VERSIONS: Final = (PROTOCOL_VERSION,)  # that this code speaks

@@ -11,6 +11,13 @@ import attrs
 
 from bitsnode.wire.card import NodeCard, SignedCard, solve_puzzle
 from bitsnode.wire.envelope import Envelope, Kind, to_frame
+from bitsnode.wire.market_messages import (
+    AskChallenge,
+    Challenge,
+    KeyShare,
+    PutKeyShare,
+    RequestKey,
+)
 from bitsnode.wire.messages import (
     Allocate,
     Allocated,
@@ -85,6 +92,11 @@ def samples() -> list[Any]:
         AttachRecords(digest, 3, (record,)),
         ReadShare(digest, 3, Part.MANIFEST, 0, 262_144),
         Data(b"sealed manifest", 15),
+        PutKeyShare(b"signed offer", 3, b"\x03" * 64),
+        AskChallenge(digest),
+        Challenge(b"\x04" * 32, EXPIRES),
+        RequestKey(b"receipt", b"\x05" * 32, b"\x04" * 32, EXPIRES, b"\x06" * 64),
+        KeyShare(3, b"\x07" * 64),
     ]
 
 

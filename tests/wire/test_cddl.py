@@ -11,7 +11,7 @@ import pycddl
 import pytest
 
 from bitsnode.errors import RemoteProtocolError
-from bitsnode.wire import cbor, messages
+from bitsnode.wire import cbor, market_messages, messages, registry
 from bitsnode.wire.card import NodeCard
 from bitsnode.wire.record import Record
 from bitsnode.wire.schema import _FIELD, Bool, Bytes, ListOf, Optional, Text, Uint, from_map
@@ -21,8 +21,9 @@ VECTORS = json.loads((ROOT / "vectors" / "wire_messages.json").read_text())
 CDDL = (ROOT.parent / "bitsnode" / "wire" / "messages.cddl").read_text()
 CLASSES: list[type] = [
     cls
-    for name, cls in sorted(vars(messages).items())
-    if attrs.has(cls) and cls.__module__ == messages.__name__
+    for module in (messages, market_messages)
+    for name, cls in sorted(vars(module).items())
+    if attrs.has(cls) and cls.__module__ == module.__name__
 ]
 CLASSES += [NodeCard, Record]
 
@@ -166,4 +167,4 @@ def test_signed_objects_on_record_are_in_the_cddl(name: str) -> None:
 def test_request_numbers_are_those_of_the_classes() -> None:
     """The CDDL names each request's class by the number that the code sends."""
     found = dict(re.findall(r"\[1, id, (\d+), ([a-z-]+)\]", CDDL))
-    assert found == {str(cls.TYPE): rule(cls) for cls in messages.REQUESTS}  # type: ignore[arg-type]
+    assert found == {str(cls.TYPE): rule(cls) for cls in registry.REQUESTS}  # type: ignore[arg-type]

@@ -13,7 +13,6 @@ from bitsnode.wire import cbor
 from bitsnode.wire.envelope import MAX_ID, BadEnvelope, Envelope, Kind, from_body, to_frame
 from bitsnode.wire.frames import frame
 from bitsnode.wire.messages import (
-    REQUESTS,
     Allocate,
     Contacts,
     Data,
@@ -26,6 +25,7 @@ from bitsnode.wire.messages import (
     PutRecord,
     ReadShare,
 )
+from bitsnode.wire.registry import REQUESTS
 from bitsnode.wire.schema import to_map
 from bitsnode.wire.session import (
     Event,

@@ -1,0 +1,34 @@
+"""All requests of the peer protocol, version 1."""
+
+from typing import Final
+
+from bitsnode.wire.market_messages import AskChallenge, PutKeyShare, RequestKey
+from bitsnode.wire.messages import (
+    Allocate,
+    AskTerms,
+    AttachRecords,
+    Commit,
+    FindNode,
+    FindValue,
+    Ping,
+    PutData,
+    PutRecord,
+    ReadShare,
+    Request,
+)
+
+REQUESTS: Final[tuple[type[Request], ...]] = (
+    Ping,
+    FindNode,
+    FindValue,
+    PutRecord,
+    AskTerms,
+    Allocate,
+    PutData,
+    Commit,
+    AttachRecords,
+    ReadShare,
+    PutKeyShare,
+    AskChallenge,
+    RequestKey,
+)
