@@ -16,12 +16,14 @@ from bitsnode.ledger.answers import Log
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.errors import LedgerError, LogIndexError
 from bitsnode.ledger.index_store import Reach
-from bitsnode.ledger.trees_store import LAST_BLOCK, Member, SpentVoucher, TreesStore
+from bitsnode.ledger.trees_store import LAST_BLOCK, Member, TreesStore
 from bitsnode.ledger.voucher_events import (
     GROUP_OPENED,
     MEMBER_ADDED,
     REDEEMED,
+    GroupOpened,
     MemberAdded,
+    Redeemed,
     read_group_opened,
     read_member_added,
     read_redeemed,
@@ -133,8 +135,8 @@ class Trees:
 
     # Reading
 
-    def denominations(self) -> dict[int, int]:
-        """Return the row in the table of denominations for each group."""
+    def groups(self) -> dict[int, GroupOpened]:
+        """Return all groups of the vouchers by their numbers."""
         return self._store.groups()
 
     def epoch(self) -> int:
@@ -153,9 +155,17 @@ class Trees:
         """Return where a commitment is; more than one group shows the same commitment twice."""
         return self._store.members(commitment)
 
-    def spends(self, nullifier: int) -> list[SpentVoucher]:
-        """Return what was redeemed with a nullifier."""
-        return self._store.spends(nullifier)
+    def messages(self, nullifier: int) -> dict[int, bytes]:
+        """Return the messages of the redemptions with a nullifier, by the voucher's group."""
+        return self._store.messages(nullifier)
+
+    def redemption(self, message: bytes) -> Redeemed | None:
+        """Return the redemption with a message (32 bytes), if it is final."""
+        return self._store.redemption(message)
+
+    def payments(self, payee: bytes) -> list[Redeemed]:
+        """Return the redemptions that paid an address (20 bytes), in the order of the chain."""
+        return self._store.payments(payee)
 
     def crowd(self, member: Member) -> Crowd:
         """Return among how many a voucher hides at the epoch root."""
@@ -202,8 +212,7 @@ class Trees:
 
     def _add_groups(self) -> None:
         for log in self._new("Vouchers", GROUP_OPENED, LAST_BLOCK):
-            opened = read_group_opened(log)
-            self._store.add_group(opened.group, opened.denomination)
+            self._store.add_group(read_group_opened(log))
 
     def _add_members(self, events: Sequence[MemberAdded]) -> None:
         """Add leaves. The last root of each group vouches for all leaves before it."""
@@ -233,7 +242,7 @@ class Trees:
         while logs := self._new("Vouchers", REDEEMED, BATCH):
             with self._store.transaction():
                 for log in logs:
-                    self._store.add_spends(read_redeemed(log))
+                    self._store.add_redemption(read_redeemed(log))
                 self._store.set_place(REDEEMED, Cursor(logs[-1].block, logs[-1].index))
             count += len(logs)
         return count

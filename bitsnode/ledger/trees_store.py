@@ -12,7 +12,7 @@ import attrs
 from bitsnode.ledger.announcements import Cursor
 from bitsnode.ledger.database import Database
 from bitsnode.ledger.deployment import Deployment
-from bitsnode.ledger.voucher_events import MemberAdded, Redeemed
+from bitsnode.ledger.voucher_events import GroupOpened, MemberAdded, Redeemed
 from zk.field import decode, encode
 
 # Entry i turns version i into i + 1. Never change an entry that was released: add one.
@@ -21,7 +21,9 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """
         CREATE TABLE groups (
             group_number INTEGER PRIMARY KEY,
-            denomination INTEGER NOT NULL
+            denomination INTEGER NOT NULL,
+            treasury_share INTEGER NOT NULL,    -- in 1/10,000
+            pool_share INTEGER NOT NULL
         )
         """,
         """
@@ -46,16 +48,29 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         ) WITHOUT ROWID
         """,
         """
+        CREATE TABLE redemptions (
+            message BLOB PRIMARY KEY,       -- 32 bytes
+            tag BLOB NOT NULL,              -- 32 bytes
+            payee BLOB NOT NULL,            -- 20 bytes
+            gross TEXT NOT NULL,            -- wei, decimal
+            fee TEXT NOT NULL,              -- wei, decimal
+            block INTEGER NOT NULL,
+            log_index INTEGER NOT NULL,
+            transaction_hash BLOB NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX redemptions_by_payee ON redemptions (payee)",
+        """
         CREATE TABLE spends (
             group_number INTEGER NOT NULL,
             nullifier BLOB NOT NULL,        -- 32 bytes
-            message BLOB NOT NULL,          -- of the redemption, 32 bytes
-            block INTEGER NOT NULL,
-            transaction_hash BLOB NOT NULL,
+            message BLOB NOT NULL REFERENCES redemptions,
+            place INTEGER NOT NULL,         -- among the vouchers of the redemption
             PRIMARY KEY (nullifier, group_number)
         ) WITHOUT ROWID
         """,
-        "CREATE INDEX spends_by_group ON spends (group_number, block)",
+        "CREATE INDEX spends_by_group ON spends (group_number)",
+        "CREATE INDEX spends_by_message ON spends (message, place)",
         """
         CREATE TABLE places (               -- how far each kind of event was read
             event BLOB PRIMARY KEY,         -- first topic, 32 bytes
@@ -65,6 +80,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
     ),
 )
+_REDEMPTION: Final = "message, tag, payee, gross, fee, block, log_index, transaction_hash"
 LAST_BLOCK: Final = (1 << 63) - 1
 
 
@@ -81,23 +97,6 @@ class Member:
     group: int
     index: int
     block: int
-
-
-@attrs.frozen
-class SpentVoucher:
-    """That a voucher was redeemed.
-
-    Attributes:
-        group: number.
-        message: of the redemption, 32 bytes.
-        block: of the redemption.
-        transaction: hash, 32 bytes.
-    """
-
-    group: int
-    message: bytes
-    block: int
-    transaction: bytes
 
 
 class TreesStore:
@@ -130,9 +129,12 @@ class TreesStore:
         rows = self._rows("SELECT block, log_index FROM places WHERE event = ?", event)
         return Cursor(*rows[0]) if rows else None
 
-    def groups(self) -> dict[int, int]:
-        """Return the denominations of all groups, by the group's number."""
-        return dict(self._rows("SELECT group_number, denomination FROM groups"))
+    def groups(self) -> dict[int, GroupOpened]:
+        """Return all groups by their numbers."""
+        rows = self._rows(
+            "SELECT denomination, group_number, treasury_share, pool_share FROM groups"
+        )
+        return {row[1]: GroupOpened(*row) for row in rows}
 
     def size(self, group: int, block: int = LAST_BLOCK) -> int:
         """Return how many members a group had at the end of a block."""
@@ -157,13 +159,20 @@ class TreesStore:
         )
         return [Member(*row) for row in self._rows(query, encode(commitment))]
 
-    def spends(self, nullifier: int) -> list[SpentVoucher]:
-        """Return what was redeemed with a nullifier."""
-        query = (
-            "SELECT group_number, message, block, transaction_hash FROM spends"
-            " WHERE nullifier = ? ORDER BY block"
-        )
-        return [SpentVoucher(*row) for row in self._rows(query, encode(nullifier))]
+    def messages(self, nullifier: int) -> dict[int, bytes]:
+        """Return the messages of the redemptions with a nullifier, by the voucher's group."""
+        query = "SELECT group_number, message FROM spends WHERE nullifier = ?"
+        return dict(self._rows(query, encode(nullifier)))
+
+    def redemption(self, message: bytes) -> Redeemed | None:
+        """Return the redemption with a message."""
+        rows = self._rows(f"SELECT {_REDEMPTION} FROM redemptions WHERE message = ?", message)  # noqa: S608
+        return self._redeemed(rows[0]) if rows else None
+
+    def payments(self, payee: bytes) -> list[Redeemed]:
+        """Return the redemptions that paid an address (20 bytes), in the order of the chain."""
+        query = f"SELECT {_REDEMPTION} FROM redemptions WHERE payee = ? ORDER BY block, log_index"  # noqa: S608
+        return [self._redeemed(row) for row in self._rows(query, payee)]
 
     # Writing, within a transaction
 
@@ -172,9 +181,10 @@ class TreesStore:
         row = (event, cursor.block, cursor.log_index)
         self._rows("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", *row)
 
-    def add_group(self, group: int, denomination: int) -> None:
+    def add_group(self, group: GroupOpened) -> None:
         """Write down a group."""
-        self._rows("INSERT OR IGNORE INTO groups VALUES (?, ?)", group, denomination)
+        row = (group.group, group.denomination, group.treasury_share, group.pool_share)
+        self._rows("INSERT OR IGNORE INTO groups VALUES (?, ?, ?, ?)", *row)
 
     def add_member(self, member: MemberAdded) -> None:
         """Write down a leaf."""
@@ -182,22 +192,41 @@ class TreesStore:
         row = (member.group, member.index, leaf, root, member.cursor.block)
         self._rows("INSERT INTO members VALUES (?, ?, ?, ?, ?)", *row)
 
-    def add_spends(self, redeemed: Redeemed) -> None:
-        """Write down what a redemption spent."""
-        pairs = zip(redeemed.groups, redeemed.nullifiers, strict=True)
-        rest = (redeemed.message, redeemed.cursor.block, redeemed.transaction)
-        for group, nullifier in pairs:
-            row = (group, encode(nullifier), *rest)
-            self._rows("INSERT OR IGNORE INTO spends VALUES (?, ?, ?, ?, ?)", *row)
+    def add_redemption(self, found: Redeemed) -> None:
+        """Write down a redemption and what it spent."""
+        sums = (str(found.gross), str(found.fee))
+        place = (found.cursor.block, found.cursor.log_index, found.transaction)
+        row = (found.message, found.tag, found.payee, *sums, *place)
+        self._rows("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
+        pairs = zip(found.groups, found.nullifiers, strict=True)
+        for at, (group, nullifier) in enumerate(pairs):
+            spend = (group, encode(nullifier), found.message, at)
+            self._rows("INSERT INTO spends VALUES (?, ?, ?, ?)", *spend)
 
     def forget(self) -> None:
         """Forget everything, to read it anew."""
-        for table in ("spends", "nodes", "members", "groups", "places"):
+        for table in ("spends", "redemptions", "nodes", "members", "groups", "places"):
             self._rows(f"DELETE FROM {table}")  # noqa: S608
 
     def nodes(self, group: int) -> "GroupNodes":
         """Return the nodes of a group as `zk.lean_imt` keeps them."""
         return GroupNodes(self, group)
+
+    def _redeemed(self, row: tuple[Any, ...]) -> Redeemed:
+        message, tag, payee, gross, fee, block, log_index, transaction = row
+        query = "SELECT group_number, nullifier FROM spends WHERE message = ? ORDER BY place"
+        spends = self._rows(query, message)
+        return Redeemed(
+            cursor=Cursor(block, log_index),
+            transaction=transaction,
+            message=message,
+            tag=tag,
+            payee=payee,
+            gross=int(gross),
+            fee=int(fee),
+            groups=tuple(group for group, _ in spends),
+            nullifiers=tuple(decode(nullifier) for _, nullifier in spends),
+        )
 
     def _rows(self, statement: str, *values: object) -> list[Any]:
         with self._lock:

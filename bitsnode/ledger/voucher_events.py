@@ -32,10 +32,14 @@ class GroupOpened:
     Attributes:
         denomination: row of the table.
         group: its number.
+        treasury_share: of what its vouchers are worth after the fee, in 1/10,000.
+        pool_share: likewise.
     """
 
     denomination: int
     group: int
+    treasury_share: int
+    pool_share: int
 
 
 @attrs.frozen
@@ -93,7 +97,8 @@ def read_group_opened(log: Log) -> GroupOpened:
     if len(log.topics) != 3 or len(log.data) != 2 * WORD:
         raise MalformedEvent
     denomination, group = (int.from_bytes(topic, "big") for topic in log.topics[1:])
-    return GroupOpened(denomination, group)
+    treasury_share, pool_share = words_of(log.data)
+    return GroupOpened(denomination, group, treasury_share, pool_share)
 
 
 def read_member_added(log: Log) -> MemberAdded:

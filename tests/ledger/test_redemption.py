@@ -171,6 +171,7 @@ def test_events_are_read_as_the_abi_writes_them() -> None:
     """Each event's fields come out as they went in."""
     opened = read_group_opened(a_log([GROUP_OPENED, word(2), word(5)], word(300) + word(200)))
     assert (opened.denomination, opened.group) == (2, 5)
+    assert (opened.treasury_share, opened.pool_share) == (300, 200)
     added = read_member_added(a_log([MEMBER_ADDED, word(5)], word(1) + word(22) + word(33)))
     assert (added.group, added.index, added.commitment, added.root) == (5, 1, 22, 33)
     body = encode(

@@ -13,7 +13,13 @@ from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.errors import LedgerFileForeign
 from bitsnode.ledger.index_store import Reach
 from bitsnode.ledger.trees import NoSuchVoucher, TooYoung, Trees, TreesDisagree
-from bitsnode.ledger.voucher_events import GROUP_OPENED, MEMBER_ADDED, REDEEMED
+from bitsnode.ledger.voucher_events import (
+    GROUP_OPENED,
+    MEMBER_ADDED,
+    REDEEMED,
+    GroupOpened,
+    read_redeemed,
+)
 from zk.lean_imt import LeanIMT
 
 ZERO = bytes(32)
@@ -108,7 +114,7 @@ def test_every_size_has_the_roots_and_paths_of_a_whole_tree(
             continue
         trees = open_trees()
         assert trees.follow() == 5
-        assert trees.denominations() == {7: 2}
+        assert trees.groups() == {7: GroupOpened(2, 7, 300, 200)}
         root = trees.epoch_root(7)
         assert root is not None
         assert (root.size, root.root) == (leaf, events.groups[7].root())
@@ -159,9 +165,24 @@ def test_a_crowd_is_others_that_are_unspent(
     crowd = trees.crowd(trees.members(3)[0])
     assert (crowd.unspent, crowd.later, crowd.size) == (5, 5, 8)
     assert trees.crowd(trees.members(8)[0]).later == 0
-    (spent,) = trees.spends(501)
-    assert (spent.group, spent.message) == (0, word(1501))
-    assert trees.spends(504) == []
+    assert trees.messages(501) == {0: word(1501)}
+    assert trees.messages(504) == {}
+
+
+def test_redemptions_are_found_by_message_and_by_payee(
+    open_trees: Callable[..., Trees], events: FakeEvents
+) -> None:
+    """What comes out is what the event said."""
+    events.open(0)
+    events.spend(0, 501)
+    events.spend(0, 502)
+    trees = open_trees()
+    trees.follow()
+    expected = [read_redeemed(log) for _, log in events.logs[1:]]
+    assert trees.payments(bytes(20)) == expected
+    assert trees.redemption(word(1502)) == expected[1]
+    assert trees.payments(b"\x01" * 20) == []
+    assert trees.redemption(word(1)) is None
 
 
 def test_groups_of_others_in_semaphore_are_nothing_to_us(
