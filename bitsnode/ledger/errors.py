@@ -177,3 +177,38 @@ class SignerWrong(TransactionError):
 
 class NotMined(TransactionError):
     """The transaction is not in the chain yet; it stays in the journal and is looked after."""
+
+
+# Proofs
+
+
+class ProverError(_Detailed):
+    """No proof was made."""
+
+
+class CircuitMissing(ProverError):
+    """The files of the proof's circuit are missing or wrong; run bin/setup, or install bits anew."""
+
+
+class WitnessNotAccepted(ProverError):
+    """The voucher does not fit its group, so there is nothing to prove."""
+
+
+class ProofNotValid(ProverError):
+    """The prover made a proof that does not hold; it was thrown away."""
+
+
+class ProverOutOfMemory(ProverError):
+    """Making the proof took more memory than it may have; close other programs and try again."""
+
+
+class ProverTimedOut(ProverError):
+    """Making the proof took too long and was ended; try again."""
+
+
+class ProverFailed(ProverError):
+    """The prover ended before the proof was made; try again."""
+
+
+class ProverStopped(ProverError):
+    """The node is stopping, so no proof is made."""

@@ -1,0 +1,1 @@
+"""Making Semaphore proofs in a process of their own."""
