@@ -81,7 +81,7 @@ def _grain() -> Iterator[int]:
             yield bit
 
 
-def _drawn() -> tuple[list[Vector], Matrix]:
+def drawn() -> tuple[list[Vector], Matrix]:
     """Draw the constants of every round, and the matrix: a Cauchy matrix 1 / (x + y)."""
     bits = _grain()
 
@@ -152,7 +152,7 @@ def _sparse(matrix: Matrix) -> tuple[tuple[tuple[Vector, Vector], ...], Matrix]:
 @cache
 def parameters() -> Parameters:
     """Return the constants for two inputs."""
-    constants, matrix = _drawn()
+    constants, matrix = drawn()
     half = FULL_ROUNDS // 2
     scalars, due = _scalars(constants[half:-half], matrix)
     sparse, dense = _sparse(matrix)
