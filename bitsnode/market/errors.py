@@ -65,6 +65,10 @@ class NotOpened(SharesError):
     """A sealed key share does not open with this key."""
 
 
+class BadKey(SharesError):
+    """A key that a share should be sealed to is none."""
+
+
 class WrongWhitening(SharesError):
     """The offer's whitening key does not open with the content's key."""
 

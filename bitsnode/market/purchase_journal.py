@@ -113,8 +113,7 @@ class PurchaseJournal:
 
     def _insert(self, purchase: bytes, fact: Fact) -> None:
         self.database.rows(
-            "INSERT INTO facts VALUES"
-            " (?1, (SELECT count(*) FROM facts WHERE purchase = ?1), ?2)",
+            "INSERT INTO facts VALUES (?1, (SELECT count(*) FROM facts WHERE purchase = ?1), ?2)",
             purchase,
             seal(self._key, encode_fact(fact)),
         )

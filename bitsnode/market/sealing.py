@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from bitsnode.ids import Context
-from bitsnode.market.errors import NotOpened
+from bitsnode.market.errors import BadKey, NotOpened
 
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
@@ -20,7 +20,7 @@ def seal_for_custody(custody_key: bytes, offer_hash: bytes, index: int, share: b
     """Return a share (16 bytes) sealed to a holder's custody key (32 bytes), 64 bytes.
 
     Raises:
-        NotOpened: the key is a point of small order.
+        BadKey: the key is a point of small order.
     """
     return _seal(Context.CUSTODY, custody_key, offer_hash, index, share)
 
@@ -38,7 +38,7 @@ def seal_for_buyer(public_key: bytes, offer_hash: bytes, index: int, share: byte
     """Return a share sealed to the key of a request (32 bytes), 64 bytes.
 
     Raises:
-        NotOpened: the key is a point of small order.
+        BadKey: the key is a point of small order.
     """
     return _seal(Context.KEY_SHARE, public_key, offer_hash, index, share)
 
@@ -57,7 +57,7 @@ def _seal(purpose: bytes, key: bytes, offer_hash: bytes, index: int, share: byte
     try:
         return _SUITE.encrypt(share, X25519PublicKey.from_public_bytes(key), info)
     except ValueError as error:  # RFC 9180 §7.1.4: the shared secret is all zeros
-        raise NotOpened("A key that a share should be sealed to is none.") from error
+        raise BadKey from error
 
 
 def _open(

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitsnode.market.errors import NotOpened, WrongSecret, WrongShare, WrongWhitening
+from bitsnode.market.errors import BadKey, NotOpened, WrongSecret, WrongShare, WrongWhitening
 from bitsnode.market.sealing import (
     open_for_buyer,
     open_for_custody,
@@ -122,5 +122,5 @@ def test_a_sealed_share_is_for_one_reader_offer_place_and_purpose() -> None:
     with pytest.raises(NotOpened):
         open_for_buyer(key, HASH, 3, sealed)
     assert open_for_buyer(key, HASH, 3, seal_for_buyer(public, HASH, 3, share)) == share
-    with pytest.raises(NotOpened):
+    with pytest.raises(BadKey):
         seal_for_buyer(bytes(32), HASH, 3, share)
