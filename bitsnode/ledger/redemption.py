@@ -26,6 +26,7 @@ _SCOPE_NAME: Final = b"bits.voucher.v1"
 _FIELDS: Final = 8  # words of a redemption
 _SPEND: Final = 3 + POINTS  # words of a spend
 SPEND_SIZE: Final = _SPEND * WORD  # bytes
+_DEPOSIT: Final = bytes(keccak(b"deposit(uint256,uint256)")[:4])
 _REDEEM: Final = bytes(
     keccak(
         b"redeem((address,uint8,bytes32,bytes1,bytes32,address,uint96,uint64),"
@@ -178,6 +179,11 @@ def message_of(
     for numbers in (groups, nullifiers):
         parts += [_word(len(numbers)), *map(_word, numbers)]
     return bytes(keccak(b"".join(parts)))
+
+
+def deposit_data(denomination: int, commitment: int) -> bytes:
+    """Return the data of a transaction that buys a voucher."""
+    return _DEPOSIT + _word(denomination) + _word(commitment)
 
 
 def redeem_data(redemption: Redemption, spends: Sequence[Spend]) -> bytes:

@@ -26,11 +26,13 @@ class Call:
         to: hex with 0x; "" creates a contract.
         value: wei.
         data: of the call.
+        spare_gas: beyond what is estimated, for a call whose cost others may raise meanwhile.
     """
 
     to: str
     value: int = 0
     data: bytes = attrs.field(default=b"", repr=False)
+    spare_gas: int = 0
 
 
 @attrs.frozen
@@ -170,4 +172,4 @@ def _estimate(asker: Asker, source: str, call: Call) -> int:
         raise errors.WouldRevert(refused.message, refused.data) from refused
     # a transfer to an account without code costs the same whatever happens meanwhile, and
     # sending all that there is needs the exact sum
-    return gas if gas == TRANSFER_GAS else gas + gas // GAS_MARGIN
+    return gas if gas == TRANSFER_GAS else gas + gas // GAS_MARGIN + call.spare_gas

@@ -144,6 +144,10 @@ class Trees:
         confirmed = self._index.reach.confirmed
         return confirmed - confirmed % self._epoch_blocks
 
+    def size(self, group: int) -> int:
+        """Return how many members a group has."""
+        return self._store.size(group)
+
     def epoch_root(self, group: int) -> EpochRoot | None:
         """Return the root that all wallets prove with now; None for a group that had no members."""
         block = self.epoch()

@@ -1,7 +1,7 @@
 """What the wallet needs of the chain: the seam to the ledger, which knows nothing of wallets."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bitsnode.ledger.announcements import Announcement, Cursor
 from bitsnode.ledger.deployment import Deployment
@@ -60,6 +60,15 @@ class Ledger(Protocol):
 
     async def wait(self, intent: str, isolation: Isolation) -> Mined:
         """See to it that what was signed for an intent is sent, and wait for it."""
+
+
+class VoucherLedger(Ledger, Protocol):
+    """The same, for vouchers."""
+
+    async def call(
+        self, contract: str, function: str, args: Sequence[Any], isolation: Isolation
+    ) -> Any:
+        """Return what a view of a contract returns."""
 
 
 def has_part(ledger: Ledger, address: str) -> bool:

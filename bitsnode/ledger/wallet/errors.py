@@ -114,3 +114,42 @@ class UnknownSource(WalletError):
 
 class WithdrawalFailed(WalletError):
     """The withdrawal was refused by the chain: the money is where it was, less the fee."""
+
+
+# Vouchers
+
+
+class TopUpTooSmall(WalletError):
+    """This pays for no set of vouchers that other wallets buy, too: top up with more."""
+
+
+class UnknownDenomination(WalletError):
+    """There are no vouchers of this denomination."""
+
+
+class DepositFailed(WalletError):
+    """The chain refused the deposit of a voucher: nothing was paid but the fee."""
+
+
+class NoVoucher(WalletError):
+    """There is no free voucher of this denomination: top up first."""
+
+
+class VoucherTooYoung(WalletError):
+    """The vouchers of this denomination were bought just now: they can be spent a little later."""
+
+
+class TicketUnknown(WalletError):
+    """This voucher is not reserved any more."""
+
+
+class VoucherHandedOut(WalletError):
+    """A payment with this voucher is on its way: it is free again when its time has passed."""
+
+
+class RedemptionFailed(WalletError):
+    """The chain refused this payment: the voucher is as it was, and only the fee is lost."""
+
+
+class SelfRelayLinks(WalletError):
+    """Sending this from an own account would show who spends the voucher: accept it, or relay."""

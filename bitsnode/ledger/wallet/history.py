@@ -117,7 +117,8 @@ class History:
             self.database.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Database]:
+    def transaction(self) -> Iterator[Database]:
+        """All that is done within is kept, or nothing of it."""
         with self._lock, self.database.transaction():
             yield self.database
 
@@ -129,44 +130,44 @@ class History:
         Raises:
             HistoryOfAnotherWallet: it is another's.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.rows("INSERT OR IGNORE INTO facts VALUES ('meta_address', ?)", meta_address)
             if _meta_address(db) != meta_address:
                 raise HistoryOfAnotherWallet
 
     def meta_address(self) -> str | None:
         """Return whose history it is; None for nobody's."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             return _meta_address(db)
 
     # Accounts
 
     def add_account(self, index: int, address: str) -> None:
         """Remember an account; one that is known already is as good."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.rows("INSERT OR IGNORE INTO accounts VALUES (?, ?)", index, address)
 
     def accounts(self) -> dict[int, str]:
         """Return the addresses of the accounts by index."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             rows: list[Any] = db.rows("SELECT * FROM accounts ORDER BY account_index")
         return dict(rows)
 
     def add_funder(self, address: str) -> None:
         """Remember that this address paid into an account."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.rows("INSERT OR IGNORE INTO funders VALUES (?)", address)
 
     def is_funder(self, address: str) -> bool:
         """Whether this address is known to have paid into an account."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             return bool(db.rows("SELECT 1 FROM funders WHERE address = ?", address))
 
     # Payments
 
     def place(self) -> Place | None:
         """Return how far announcements were looked at; None before the first."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             rows: list[Any] = db.rows("SELECT block, log_index, transaction_hash FROM place")
         return Place(Cursor(rows[0][0], rows[0][1]), rows[0][2]) if rows else None
 
@@ -177,7 +178,7 @@ class History:
         """
         rows = [attrs.astuple(payment) for payment in payments]
         row = (place.cursor.block, place.cursor.log_index, place.transaction)
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.many("INSERT OR IGNORE INTO payments VALUES (?, ?, ?, ?, ?)", rows)
             db.rows("INSERT OR REPLACE INTO place VALUES (1, ?, ?, ?)", *row)
 
@@ -186,7 +187,7 @@ class History:
 
         Those of which something was withdrawn stay: their keys may still be needed.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.rows(
                 "DELETE FROM payments WHERE stealth_address NOT IN (SELECT source FROM withdrawals)"
             )
@@ -194,7 +195,7 @@ class History:
 
     def payments(self) -> list[Payment]:
         """Return all payments found, in the order of the chain."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             rows: list[Any] = db.rows("SELECT * FROM payments ORDER BY block, log_index")
         return [Payment(*row) for row in rows]
 
@@ -204,7 +205,7 @@ class History:
         """Write withdrawals down before anything of them is signed."""
         rows = [_as_row(line) for line in withdrawals]
         marks = ", ".join("?" * 11)
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.many(f"INSERT INTO withdrawals VALUES ({marks})", rows)  # noqa: S608
 
     def settle(
@@ -216,7 +217,7 @@ class History:
         fee: int | None = None,
     ) -> None:
         """Write down what became of a withdrawal."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.rows(
                 "UPDATE withdrawals SET state = ?, transaction_hash = ?, block = ?, fee = ?"
                 " WHERE intent = ?",
@@ -225,7 +226,7 @@ class History:
 
     def withdrawals(self, state: State | None = None) -> list[Withdrawal]:
         """Return the withdrawals in a state, or all."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             rows = db.rows(
                 f"SELECT {_WITHDRAWAL} FROM withdrawals"  # noqa: S608
                 " WHERE state = coalesce(?, state) ORDER BY rowid",

@@ -7,6 +7,7 @@ account i            ``m/44'/60'/0'/0/i``      money from outside comes in here 
                                                vouchers; as in other Ethereum wallets (BIP-44)
 stealth spending     ``m/5564'/60'/0'/0'``     spends what was paid to the meta-address
 stealth viewing      ``m/5564'/60'/0'/1'``     finds it
+voucher seed         ``m/5564'/60'/1'/0'``     seed of all vouchers' secrets, see `voucher_keys`
 ===================  ========================  =================================================
 
 The stealth keys have a purpose of their own (BIP-43), named after ERC-5564, and every step is
@@ -20,11 +21,13 @@ import attrs
 
 from bitsnode.ledger.wallet.errors import WalletLocked
 from bitsnode.ledger.wallet.mnemonic import seed_of
+from bitsnode.ledger.wallet.voucher_keys import VoucherKeys
 from zk.stealth import MetaAddress, address_of, public_key, stealth_private_key
 
 ACCOUNT_PATH: Final = "m/44'/60'/0'/0/{index}"
 SPENDING_PATH: Final = "m/5564'/60'/0'/0'"
 VIEWING_PATH: Final = "m/5564'/60'/0'/1'"
+VOUCHER_PATH: Final = "m/5564'/60'/1'/0'"
 
 
 def derive(seed: bytes, path: str) -> bytes:
@@ -107,6 +110,11 @@ class Keys:
         viewing = derive(self.seed, VIEWING_PATH)
         spending = derive(self.seed, SPENDING_PATH)
         return ViewingKeys(viewing, MetaAddress(public_key(spending), public_key(viewing)))
+
+    def vouchers(self, chain_id: int, contract: str) -> VoucherKeys:
+        """Return the secrets of the vouchers of one contract (hex with 0x)."""
+        address = bytes.fromhex(contract.removeprefix("0x"))
+        return VoucherKeys(derive(self.seed, VOUCHER_PATH), chain_id, address)
 
     def payment(self, ephemeral_public_key: bytes) -> KeySigner:
         """Return the signer of the stealth address that was made with R (33 bytes).

@@ -79,8 +79,13 @@ class Waiting:
     transaction_hash: str
 
 
+@attrs.frozen
+class Proving:
+    """A proof is being made, which takes about a second."""
+
+
 Event: TypeAlias = (
-    Opening | StartingOver | Scanning | AskingBalances | Finishing | Sending | Waiting
+    Opening | StartingOver | Scanning | AskingBalances | Finishing | Sending | Waiting | Proving
 )
 OnEvent: TypeAlias = Callable[[Event], None]
 

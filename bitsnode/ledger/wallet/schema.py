@@ -45,4 +45,34 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX withdrawals_by_destination ON withdrawals (destination)",
         "CREATE TABLE funders (address TEXT PRIMARY KEY) WITHOUT ROWID",
     ),
+    (
+        # The secrets come from the seed and the index; none is here.
+        """
+        CREATE TABLE vouchers (
+            contract TEXT NOT NULL,         -- lower-case hex
+            voucher_index INTEGER NOT NULL, -- used once for ever, whatever becomes of the deposit
+            denomination INTEGER NOT NULL,  -- row of the contract's table
+            commitment BLOB NOT NULL,       -- 32 bytes
+            nullifier BLOB NOT NULL,        -- 32 bytes
+            account TEXT,                   -- that pays; NULL if it was found on the chain
+            deposit TEXT NOT NULL,          -- see `bitsnode.ledger.wallet.voucher_values.Deposit`
+            planned_at REAL,                -- Unix time in seconds
+            transaction_hash TEXT,
+            block INTEGER,
+            ticket TEXT UNIQUE,             -- of who may spend it; NULL if nobody has it
+            purpose TEXT,                   -- for which it was given out
+            PRIMARY KEY (contract, voucher_index),
+            UNIQUE (contract, purpose)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE prepared (             -- proofs that were handed out
+            message BLOB PRIMARY KEY,       -- 32 bytes
+            ticket TEXT NOT NULL,
+            data BLOB NOT NULL,             -- of the transaction
+            deadline INTEGER NOT NULL       -- Unix time in seconds
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX prepared_by_ticket ON prepared (ticket)",
+    ),
 )

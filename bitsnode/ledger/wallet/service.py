@@ -7,22 +7,29 @@ from typing import Final, TypeVar
 
 import attrs
 from twisted.internet.defer import DeferredLock
+from twisted.internet.interfaces import IReactorTime
 
+from bitsnode.ledger.redeem import Prover
+from bitsnode.ledger.trees import Trees
 from bitsnode.ledger.wallet import progress
-from bitsnode.ledger.wallet.chain import Ledger, RunInThread
+from bitsnode.ledger.wallet.chain import RunInThread, VoucherLedger
+from bitsnode.ledger.wallet.earnings import Earning, find_earnings
 from bitsnode.ledger.wallet.errors import (
     KeystoreUnusable,
     NoChain,
     WalletLocked,
 )
 from bitsnode.ledger.wallet.history import History, Withdrawal
+from bitsnode.ledger.wallet.isolations import Isolations
 from bitsnode.ledger.wallet.keys import ViewingKeys
 from bitsnode.ledger.wallet.keystore import DEFAULT_COST, Cost, Keystore
+from bitsnode.ledger.wallet.redeeming import Redeeming
 from bitsnode.ledger.wallet.results import Addresses, Balance, Held
 from bitsnode.ledger.wallet.rules import Risk, parse_destination
 from bitsnode.ledger.wallet.scanner import Scanner
 from bitsnode.ledger.wallet.vault import Vault
-from bitsnode.ledger.wallet.withdraw import Isolations, Request, Withdrawals
+from bitsnode.ledger.wallet.vouchers import Vouchers
+from bitsnode.ledger.wallet.withdraw import Request, Withdrawals
 from onion.isolation import Isolation
 
 T = TypeVar("T")
@@ -48,7 +55,11 @@ class Wallet:
     """
 
     def __init__(
-        self, folder: Path, ledger: Ledger | None, run: RunInThread, cost: Cost = DEFAULT_COST
+        self,
+        folder: Path,
+        ledger: VoucherLedger | None,
+        run: RunInThread,
+        cost: Cost = DEFAULT_COST,
     ) -> None:
         self._keystore = Keystore(folder / KEYSTORE)
         self._run = run
@@ -273,6 +284,59 @@ class Wallet:
         async with self._lock:
             return tuple(await self._withdrawals(ledger).finish(on_event))
 
+    # Vouchers
+
+    def vouchers(self, trees: Trees, clock: IReactorTime) -> Vouchers:
+        """Return the vouchers of this wallet on its chain.
+
+        Raises:
+            NoChain: no chain is set.
+        """
+        return Vouchers(
+            self._history,
+            self._vault.open,
+            self._needed(),
+            trees,
+            self._run,
+            self._isolations,
+            self._lock,
+            clock,
+        )
+
+    def redeeming(self, vouchers: Vouchers, prover: Prover, clock: IReactorTime) -> Redeeming:
+        """Return what spends these vouchers.
+
+        Raises:
+            NoChain: no chain is set.
+        """
+        return Redeeming(
+            vouchers,
+            self._history,
+            self._vault.open,
+            self._needed(),
+            prover,
+            self._run,
+            self._isolations,
+            clock,
+        )
+
+    async def earnings(
+        self, vouchers: Vouchers, on_event: progress.OnEvent = progress.ignore
+    ) -> list[Earning]:
+        """Return what vouchers paid to the meta-address, after a scan if unlocked.
+
+        Raises:
+            NoChain: no chain is set.
+            bitsnode.ledger.errors.LedgerError: the chain does not answer.
+        """
+        if self._viewing is not None:
+            await self.scan(on_event)
+        await vouchers.sync()
+        table = await vouchers.denominations()
+        return await self._alone(
+            lambda: find_earnings(self._history.payments(), vouchers.trees, table)
+        )
+
     def isolation_of(self, address: str) -> Isolation | None:
         """Return the isolation of an address of this wallet; None of anybody else's."""
         own = {*self._history.accounts().values()}
@@ -299,21 +363,23 @@ class Wallet:
     def _unlocked(self, viewing: ViewingKeys) -> None:
         self._viewing = viewing
 
-    def _needed(self) -> Ledger:
+    def _needed(self) -> VoucherLedger:
         if self._ledger is None:
             raise NoChain
         return self._ledger
 
-    async def _scan(self, ledger: Ledger, keys: ViewingKeys, on_event: progress.OnEvent) -> int:
+    async def _scan(
+        self, ledger: VoucherLedger, keys: ViewingKeys, on_event: progress.OnEvent
+    ) -> int:
         await ledger.sync(self._isolations.of("index"))
         scanner = Scanner(self._history, ledger.index, self._run)
         return await scanner.scan(keys, on_event)
 
-    def _withdrawals(self, ledger: Ledger) -> Withdrawals:
+    def _withdrawals(self, ledger: VoucherLedger) -> Withdrawals:
         return Withdrawals(self._history, ledger, self._run, self._isolations)
 
     async def _ask(
-        self, ledger: Ledger, held: list[Held], on_event: progress.OnEvent
+        self, ledger: VoucherLedger, held: list[Held], on_event: progress.OnEvent
     ) -> list[Held]:
         asked = []
         for number, line in enumerate(held):

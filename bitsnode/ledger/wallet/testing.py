@@ -138,6 +138,12 @@ class FileChain:
 
     # Ledger
 
+    async def call(
+        self, contract: str, function: str, args: Sequence[Any], isolation: Isolation
+    ) -> Any:
+        """As `bitsnode.ledger.wallet.chain.VoucherLedger` wants it; there are no views here."""
+        raise NotImplementedError
+
     async def sync(self, isolation: Isolation) -> None:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
         self.asked.append(("everything", isolation))

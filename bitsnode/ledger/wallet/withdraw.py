@@ -17,6 +17,7 @@ from bitsnode.ledger.standing import Call
 from bitsnode.ledger.wallet.chain import Ledger, RunInThread, has_part
 from bitsnode.ledger.wallet.errors import BalanceTooLow, UnknownSource, WithdrawalFailed
 from bitsnode.ledger.wallet.history import History, State, Withdrawal
+from bitsnode.ledger.wallet.isolations import Isolations
 from bitsnode.ledger.wallet.keys import Keys, KeySigner
 from bitsnode.ledger.wallet.progress import AskingBalances, Finishing, OnEvent, Sending, Waiting
 from bitsnode.ledger.wallet.rules import (
@@ -28,23 +29,8 @@ from bitsnode.ledger.wallet.rules import (
     choose,
     parse_destination,
 )
-from onion.isolation import Isolation
 
 T = TypeVar("T")
-
-
-class Isolations:
-    """One isolation key for each address of ours, so that no circuit carries two of them."""
-
-    def __init__(self) -> None:
-        self._by_address: dict[str, Isolation] = {}
-
-    def of(self, address: str) -> Isolation:
-        """Return the one of this address; it lasts as long as the process."""
-        key = address.lower()
-        if key not in self._by_address:
-            self._by_address[key] = Isolation.fresh("wallet")
-        return self._by_address[key]
 
 
 @attrs.frozen
