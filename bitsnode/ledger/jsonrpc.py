@@ -57,7 +57,7 @@ def read_batch(data: bytes, first: int, count: int) -> list[dict[str, Any]]:
         RpcRefused: the server refused the batch as a whole.
     """
     found = _parse(data)
-    if isinstance(found, dict) and "error" in found:
+    if isinstance(found, dict) and found.get("error") is not None:
         raise refusal(_checked(found | {"id": first}, first))
     if not isinstance(found, list) or len(found) != count:
         raise RpcAnswerInvalid("not as many answers as questions")

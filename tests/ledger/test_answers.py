@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitsnode.ledger import answers
@@ -57,6 +57,7 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
             continue
 
 
+@example({"jsonrpc": "2.0", "id": 0, "result": None, "error": None})
 @given(values | nearly | st.lists(nearly, min_size=2, max_size=2) | st.binary())
 def test_any_bytes_are_an_answer_or_refused(value: Any) -> None:
     """Neither a single answer nor a batch fails in any other way."""
