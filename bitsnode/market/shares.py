@@ -42,7 +42,9 @@ def secret_commitment(secret: bytes) -> bytes:
 
 def split(secret: bytes, needed: int, holders: int) -> tuple[bytes, ...]:
     """Return the shares 1 to m of a secret (16 bytes), of which any t make it again."""
-    return tuple(bytes(share) for _index, share in Shamir.split(needed, holders, secret))
+    return tuple(
+        bytes(share) for _index, share in Shamir.split(needed, holders, secret, ssss=False)
+    )
 
 
 def check_share(offer: Offer, index: int, share: bytes) -> None:
@@ -83,7 +85,7 @@ def combine(offer: Offer, came: Mapping[int, bytes]) -> bytes:
     honest = [(index, share) for index, share in came.items() if index not in bad]
     if len(honest) < offer.threshold:
         raise WrongShare(f"Only {len(honest)} of {offer.threshold} key shares are good.")
-    secret = bytes(Shamir.combine(honest[: offer.threshold]))
+    secret = bytes(Shamir.combine(honest[: offer.threshold], ssss=False))
     if secret_commitment(secret) != offer.secret_commitment:
         raise WrongSecret
     return secret

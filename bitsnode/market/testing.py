@@ -22,7 +22,8 @@ from bitsnode.market.responder import CustodyResponder
 from bitsnode.market.sealing import open_for_buyer, seal_for_custody
 from bitsnode.market.shares import seal_whitening, secret_commitment, share_commitment, split
 from bitsnode.wire.exchange import Caller
-from bitsnode.wire.market_messages import AskChallenge, (
+from bitsnode.wire.market_messages import (
+    AskChallenge,
     KeyShare,
     PutKeyShare,
     RequestKey,
