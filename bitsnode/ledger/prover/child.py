@@ -26,7 +26,7 @@ _NICE: Final = 5  # less pressing than the node itself
 
 
 class WrongCircuit(Exception):
-    """A file of the circuit is not the one of the ceremony."""
+    """A file of the circuit is not there, or not the one of the ceremony."""
 
 
 def confine(memory: int) -> None:
@@ -48,8 +48,7 @@ class Proving:
         cache: where the compiled program is kept; None: nowhere.
 
     Raises:
-        OSError: a file is not there.
-        WrongCircuit: its hash is not the right one.
+        WrongCircuit: a file is not there, or its hash is not the right one.
     """
 
     def __init__(self, circuits: Path, cache: Path | None) -> None:
@@ -105,7 +104,10 @@ def prove(proving: Proving, body: bytes) -> Iterator[bytes]:
 
 
 def _checked(circuits: Path, name: str) -> bytes:
-    data = (circuits / name).read_bytes()
+    try:
+        data = (circuits / name).read_bytes()
+    except FileNotFoundError:
+        raise WrongCircuit from None
     if sha256(data).hexdigest() != SHA256[name]:
         raise WrongCircuit
     return data
@@ -166,7 +168,7 @@ def main(circuits: str, cache: str, memory: str) -> None:
     proving = None
     try:
         proving = Proving(Path(circuits), Path(cache) if cache else None)
-    except (OSError, WrongCircuit):
+    except WrongCircuit:
         send(frames.reply(Kind.NO_CIRCUIT))
     except MemoryError:
         send(frames.reply(Kind.OUT_OF_MEMORY))

@@ -27,11 +27,12 @@ class ProverProcess(ProcessProtocol):
     """A running prover.
 
     Attributes:
-        alive: it has not ended, as far as we know.
+        alive: it can be asked: it has neither ended nor been killed.
     """
 
     def __init__(self) -> None:
         self.alive = True
+        self._over = False
         self._buffer = b""
         self._waiting: Deferred[bytes] | None = None
         self._progress: Progress | None = None
@@ -114,7 +115,7 @@ class ProverProcess(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         """Fail what is waited for."""
-        self.alive = False
+        self.alive, self._over = False, True
         how: Any = reason.value
         said = f"signal {how.signal}" if how.signal else f"exit code {how.exitCode}"
         self._settle(Failure(ProverFailed(said)))
@@ -124,6 +125,7 @@ class ProverProcess(ProcessProtocol):
 
     def kill(self) -> None:
         """End it at once."""
+        self.alive = False
         transport: Any = self.transport
         try:
             transport.signalProcess("KILL")
@@ -132,7 +134,7 @@ class ProverProcess(ProcessProtocol):
 
     async def stop(self) -> None:
         """Kill it, and wait for its end: it has nothing to lose."""
-        if not self.alive:
+        if self._over:
             return
         ended: Deferred[None] = Deferred()
         self._ended.append(ended)
