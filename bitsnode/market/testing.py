@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import attrs
 import nacl.signing
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from twisted.internet.task import Clock, deferLater
 
 from bitsnode.ledger.announcements import Cursor
 from bitsnode.ledger.answers import Log
@@ -21,6 +22,7 @@ from bitsnode.market.receipt import KeyQuestion, Receipt, tag_of
 from bitsnode.market.responder import CustodyResponder
 from bitsnode.market.sealing import open_for_buyer, seal_for_custody
 from bitsnode.market.shares import seal_whitening, secret_commitment, share_commitment, split
+from bitsnode.peer.errors import RequestTimedOut, Unreachable
 from bitsnode.wire.exchange import Caller
 from bitsnode.wire.market_messages import (
     AskChallenge,
@@ -28,6 +30,9 @@ from bitsnode.wire.market_messages import (
     PutKeyShare,
     RequestKey,
 )
+from bitsnode.wire.messages import Request
+from onion.address import OnionAddress
+from onion.isolation import Isolation
 from onion.keys import OnionKey
 from zk.stealth import MetaAddress, generate, public_key
 
@@ -292,3 +297,54 @@ class Holder:
         if not isinstance(reply, KeyShare):
             raise AssertionError(f"not a key share: {reply}")
         return open_for_buyer(reader, purchase.receipt.offer_hash, reply.index, reply.sealed)
+
+
+class MemoryHolders:
+    """Key holders in reach of a buyer on a clock that is driven; see `asking.Peers`.
+
+    Args:
+        clock: drives everything.
+        holders: 1 to m.
+
+    Attributes:
+        dead: indexes of those that cannot be reached.
+        hanging: indexes of those that take requests and never answer.
+        change: is given index and reply, and returns what is sent.
+        asked: index and isolation of each request, in order.
+        closed: isolations that were closed.
+        failure: raised by every request.
+    """
+
+    def __init__(self, clock: Clock, holders: Sequence[Holder]) -> None:
+        self.clock = clock
+        self.dead: set[int] = set()
+        self.hanging: set[int] = set()
+        self.change: Callable[[int, Any], Any] = lambda _index, reply: reply
+        self.asked: list[tuple[int, Isolation]] = []
+        self.closed: list[Isolation] = []
+        self.failure: Exception | None = None
+        self._holders = {holder.key.address: holder for holder in holders}
+
+    async def request(
+        self,
+        address: OnionAddress,
+        message: Request,
+        isolation: Isolation,
+        timeout: float | None = None,
+    ) -> Any:
+        """See `asking.Peers.request`."""
+        if self.failure is not None:
+            raise self.failure
+        holder = self._holders[address]
+        self.asked.append((holder.index, isolation))
+        await deferLater(self.clock, 0.1, lambda: None)
+        if holder.index in self.dead:
+            raise Unreachable(address)
+        if holder.index in self.hanging:
+            await deferLater(self.clock, timeout or 60.0, lambda: None)
+            raise RequestTimedOut
+        return self.change(holder.index, await holder.responder.handle(message, CALLER))
+
+    def close(self, isolation: Isolation) -> None:
+        """See `asking.Peers.close`."""
+        self.closed.append(isolation)
