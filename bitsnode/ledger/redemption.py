@@ -12,8 +12,8 @@ import attrs
 from eth_hash.auto import keccak
 
 from bitsnode.errors import BitsError
-from bitsnode.ledger.standing import checksummed
 from zk.proof import POINTS, SemaphoreProof
+from zk.stealth import checksum_address
 
 WORD: Final = 32  # bytes
 MAX_SPENDS: Final = 8  # vouchers in one redemption; MAX_SPENDS of the contract
@@ -237,7 +237,7 @@ def words_of(data: bytes) -> list[int]:
 
 def address_text(address: bytes) -> str:
     """Return an address of 20 bytes as hex with the checksum of EIP-55."""
-    return checksummed("0x" + address.hex())
+    return checksum_address(address)
 
 
 def _word(number: int) -> bytes:

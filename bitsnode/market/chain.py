@@ -1,11 +1,9 @@
-"""What a key holder needs of the chain: every redemption, final and certain."""
+"""This node's ledger as a key holder's gate sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import attrs
+from typing import TYPE_CHECKING, Any, Final
 
 from bitsnode.ledger import answers
 from bitsnode.ledger.announcements import Cursor
@@ -13,44 +11,13 @@ from bitsnode.ledger.answers import Log
 from bitsnode.ledger.errors import RpcAnswerInvalid
 from bitsnode.ledger.service import Ledger
 from bitsnode.ledger.voucher_events import REDEEMED
+from bitsnode.market.certainty import CertainBlock
 from onion.isolation import Isolation
 
 if TYPE_CHECKING:
     from web3 import Web3
 
 MAX_REDEEMED: Final = 10_000  # logs of one block
-
-
-@attrs.frozen
-class CertainBlock:
-    """A final block, and the redemptions in it.
-
-    Attributes:
-        number: of the block.
-        time: Unix time in seconds.
-        redeemed: its logs of redemptions.
-    """
-
-    number: int
-    time: int
-    redeemed: tuple[Log, ...]
-
-
-class Chain(Protocol):
-    """What is certain of the chain."""
-
-    def check_certainty(self) -> None:
-        """Raise `LedgerError` if nothing can be certain with the servers that are set."""
-
-    def redeemed(self, after: Cursor | None, limit: int) -> list[Log]:
-        """Return confirmed redemptions in the chain's order; waits for the disk."""
-
-    async def certain_blocks(self, numbers: Sequence[int]) -> list[CertainBlock]:
-        """Return those of these blocks that are final, as servers enough report them alike.
-
-        Raises:
-            LedgerError: nothing is certain now.
-        """
 
 
 class LedgerChain:

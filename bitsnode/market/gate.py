@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from bitsnode.ledger.announcements import Cursor
 from bitsnode.ledger.answers import Log
 from bitsnode.ledger.voucher_events import Redeemed, read_redeemed
-from bitsnode.market.chain import Chain
+from bitsnode.market.certainty import Chain
 from bitsnode.market.challenge import Challenges
 from bitsnode.market.custody import CustodyStore, Kept
 from bitsnode.market.errors import NotFinalYet, NotNamed, OfferExpired

@@ -14,7 +14,7 @@ from bitsnode.ledger.answers import Log
 from bitsnode.ledger.errors import LedgerError
 from bitsnode.ledger.redemption import Redemption
 from bitsnode.ledger.voucher_events import REDEEMED, Redeemed
-from bitsnode.market.chain import CertainBlock, Chain
+from bitsnode.market.certainty import CertainBlock, Chain
 from bitsnode.market.custody import CustodyStore, Limits
 from bitsnode.market.gate import Gate
 from bitsnode.market.offer import KeyHolder, Market, Offer, SignedOffer
