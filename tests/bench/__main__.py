@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import chain, command_line, fetch, idle, pipeline, stealth
+from tests.bench import chain, command_line, fetch, idle, pipeline, stealth, zk
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "fetch": fetch.rows,
     "stealth": stealth.rows,
     "chain": chain.rows,
+    "zk": zk.rows,
 }
 
 

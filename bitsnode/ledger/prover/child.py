@@ -22,7 +22,6 @@ from zk.circuit import SHA256, WASM, ZKEY, Witness
 from zk.proof import SemaphoreProof, words
 
 _PR_SET_DUMPABLE: Final = 4  # prctl(2)
-_NICE: Final = 5  # less pressing than the node itself
 
 
 class WrongCircuit(Exception):
@@ -37,7 +36,6 @@ def confine(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    os.nice(_NICE)
 
 
 class Proving:
