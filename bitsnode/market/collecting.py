@@ -49,15 +49,22 @@ class Collecting:
         waiting = [index for index in range(1, len(offer.holders) + 1) if index not in settled]
         secrets.SystemRandom().shuffle(waiting)
         self._due = dict.fromkeys(waiting, 0.0)  # when to ask, in the order to ask
-        self._faults = dict.fromkeys(waiting, 0)
+        self._pauses = dict.fromkeys(waiting, FIRST_PAUSE)  # after the next fault of each
         self._asked: dict[int, tuple[float, Deferred[None]]] = {}
         self._came: deque[ShareCame | Lied] = deque()
         self._alarm: Deferred[None] | None = None
+        self._bug: Exception | None = None
 
     async def next(self, missing: int) -> ShareCame | Lied:
-        """Return the next share or lie; asks for as many as are missing, and waits for ever."""
+        """Return the next share or lie; asks for as many as are missing, and waits for ever.
+
+        Raises:
+            Exception: what asking raised and no other node is at fault for.
+        """
         while not self._came:
             self._start(missing)
+            if self._bug is not None:
+                raise self._bug
             if not self._came:
                 await self._wait(self._until())
         return self._came.popleft()
@@ -90,6 +97,8 @@ class Collecting:
             return
         except (BitsError, TimeoutError) as error:
             self._put_off(index, error)
+        except Exception as error:
+            self._bug = error
         finally:
             self._asked.pop(index, None)
             self._ring()
@@ -97,9 +106,9 @@ class Collecting:
     def _put_off(self, index: int, error: Exception) -> None:
         reason = "It took too long." if isinstance(error, TimeoutError) else str(error)
         least = error.retry_after if isinstance(error, KeyHolderFault) else 0
-        wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** self._faults[index])
-        self._faults[index] += 1
-        self._due[index] = self._clock.seconds() + max(wait, least)
+        pause = self._pauses[index]
+        self._pauses[index] = min(LONGEST_PAUSE, 2 * pause)
+        self._due[index] = self._clock.seconds() + max(pause, least)
         self._on_event(HolderSilent(index, reason))
 
     def _until(self) -> float:

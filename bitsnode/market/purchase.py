@@ -14,7 +14,7 @@ facts of a journal to a new machine is how a purchase is taken up again.
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 from automat import TypeMachineBuilder
@@ -77,6 +77,25 @@ class Story:
     failed: Failed | None = None
     cheated: Cheated | None = None
 
+    @property
+    def signed(self) -> SignedOffer:
+        """The offer; every purchase begins with one."""
+        if self.offer is None:
+            raise RuntimeError("this purchase has not begun")
+        return self.offer
+
+    @property
+    def agreed(self) -> Reserved:
+        """What was drawn when the buyer said yes."""
+        if self.reserved is None:
+            raise RuntimeError("this purchase has no voucher")
+        return self.reserved
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known how it ends."""
+        return bool(self.opened or self.failed or self.cheated)
+
 
 class Inputs(Protocol):
     """One input for each kind of fact."""
@@ -121,8 +140,12 @@ class Inputs(Protocol):
         """The publisher's key is not the content's."""
 
 
-def _keep(step: Step) -> Callable[[Inputs, Story, Fact], Step]:
-    def keep(_machine: Inputs, story: Story, fact: Fact) -> Step:
+class _Keep(Protocol):
+    def __call__(self, machine: Inputs, story: Story, /, fact: Any) -> Step: ...
+
+
+def _keep(step: Step) -> _Keep:
+    def keep(_machine: Inputs, story: Story, /, fact: Any) -> Step:
         _remember(story, fact)
         return step
 

@@ -1,7 +1,7 @@
 """What buying and selling need of the other rooms."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -66,9 +66,9 @@ class Vouchers(Protocol):
 
 
 class Proofs(Protocol):
-    """Makes the proof that spends a voucher."""
+    """Makes the proof that spends a voucher; see `bitsnode.ledger.wallet.redeeming.Redeeming`."""
 
-    async def prepare(self, ticket: Ticket, redemption: Redemption, password: str) -> Prepared:
+    async def prepare(self, ticket: Ticket, redemption: Redemption, *, password: str) -> Prepared:
         """Return a redemption with a proof that was verified; the same message each time.
 
         Raises:
@@ -114,10 +114,12 @@ class Relays(Protocol):
 
 
 class OwnRelay(Protocol):
-    """Submits a redemption from an account of one's own, which shows on the chain."""
+    """Submits a redemption from an account of one's own; see `Proofs`."""
 
-    async def submit(self, prepared: Prepared, password: str) -> None:
-        """Submit it, once and for all.
+    async def submit(
+        self, prepared: Prepared, *, password: str, accept: Collection[Literal["link"]] = ()
+    ) -> Any:
+        """Submit it, once and for all; the account shows on the chain, which is to be accepted.
 
         Raises:
             bitsnode.errors.BitsError: it was not sent.
