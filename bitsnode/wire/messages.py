@@ -48,6 +48,9 @@ class FailureCode:
     RATE_LIMITED: Final = 14  # the receipt was answered too often
     BAD_CHALLENGE: Final = 15  # the challenge is not one of this node's, or too old
     CHAIN_UNCERTAIN: Final = 16  # this node cannot be certain of what the chain says
+    FEE_TOO_LOW: Final = 17  # gas costs more than the fee; ask for the terms again
+    WOULD_REVERT: Final = 18  # the contract would refuse the redemption
+    SPENT: Final = 19  # the voucher is spent, or another redemption of it is on its way
 
 
 class Request(Protocol):

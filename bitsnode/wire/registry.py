@@ -16,6 +16,7 @@ from bitsnode.wire.messages import (
     ReadShare,
     Request,
 )
+from bitsnode.wire.relay_messages import AskRelay, SubmitRedeem
 
 REQUESTS: Final[tuple[type[Request], ...]] = (
     Ping,
@@ -31,4 +32,6 @@ REQUESTS: Final[tuple[type[Request], ...]] = (
     PutKeyShare,
     AskChallenge,
     RequestKey,
+    AskRelay,
+    SubmitRedeem,
 )

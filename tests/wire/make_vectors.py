@@ -41,6 +41,13 @@ from bitsnode.wire.messages import (
     Terms,
 )
 from bitsnode.wire.record import Record, RecordKind, SignedRecord, record_key
+from bitsnode.wire.relay_messages import (
+    LEAST_CALL,
+    AskRelay,
+    RelayTerms,
+    SubmitRedeem,
+    Submitted,
+)
 from bitsnode.wire.schema import to_map
 from onion.keys import OnionKey
 
@@ -97,6 +104,10 @@ def samples() -> list[Any]:
         Challenge(b"\x04" * 32, EXPIRES),
         RequestKey(b"receipt", b"\x05" * 32, b"\x04" * 32, EXPIRES, b"\x06" * 64),
         KeyShare(3, b"\x07" * 64),
+        AskRelay(),
+        RelayTerms(b"\x08" * 20, (bytes(11) + b"\x05",), 13370042, b"\x09" * 20),
+        SubmitRedeem(13370042, b"\x09" * 20, bytes(LEAST_CALL)),
+        Submitted(b"\x0a" * 32),
     ]
 
 
