@@ -239,19 +239,28 @@ class Holder:
         path: of its file.
         index: of it in the offers.
         chain: what it knows; may be shared.
+        limits: of its custody.
+        market: where it is paid.
 
     Attributes:
         now: its time.
     """
 
-    def __init__(self, path: Path, index: int, chain: Chain, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        index: int,
+        chain: Chain,
+        limits: Limits | None = None,
+        market: Market = MARKET,
+    ) -> None:
         self.index = index
         self.now = float(NOW)
         self.key = onion_key(index)
-        self.store = CustodyStore(path, MARKET, limits)
+        self.store = CustodyStore(path, market, limits)
         self.gate = Gate(
             self.store,
-            MARKET,
+            market,
             chain,
             self.key.public_key,
             custody_key(index),

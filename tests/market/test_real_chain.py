@@ -1,0 +1,157 @@
+"""A payment with a real proof to the real contracts on the embedded chain opens the real gate."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.task import Clock
+from web3 import Web3
+
+from bitsnode.ledger.deployment import CONTRACTS, Deployed, Deployment
+from bitsnode.ledger.prover.child import Proving
+from bitsnode.ledger.prover.service import CIRCUITS
+from bitsnode.ledger.redemption import Spend
+from bitsnode.ledger.service import Ledger
+from bitsnode.ledger.testing import FakeChain
+from bitsnode.ledger.testing_rpc import FakeServer, fake_rpc
+from bitsnode.market.chain import LedgerChain
+from bitsnode.market.offer import Market
+from bitsnode.market.receipt import Receipt
+from bitsnode.market.sealing import open_for_buyer
+from bitsnode.market.testing import DAY, Holder, Purchase, buy, make_offer, sign
+from bitsnode.wire.exchange import Caller, Refused
+from bitsnode.wire.market_messages import KeyShare
+from bitsnode.wire.messages import FailureCode
+from onion.isolation import Isolation
+from tests.contracts.chain_tools import CHAIN_ID, Hand, embedded
+from tests.contracts.test_python_proofs import AMOUNT, SECRETS, deployed, made
+from zk.circuit import Witness
+from zk.lean_imt import LeanIMT
+from zk.semaphore import commitment
+
+GATE = Isolation("gate", "me")
+VALIDITY = 30 * DAY
+
+
+class Through(FakeServer):
+    """Passes questions on to a chain that runs."""
+
+    def __init__(self, clock: Clock, web3: Web3) -> None:
+        super().__init__(FakeChain(clock.seconds, CHAIN_ID))
+        self._web3 = web3
+
+    def handle(self, body: bytes) -> bytes:
+        """Answer a request or a batch."""
+        asked = json.loads(body)
+        if isinstance(asked, list):
+            return json.dumps([self._pass_on(each) for each in asked]).encode()
+        return json.dumps(self._pass_on(asked)).encode()
+
+    def _pass_on(self, asked: dict[str, Any]) -> dict[str, Any]:
+        answer: Any = self._web3.provider.make_request(asked["method"], asked["params"])
+        return {**answer, "id": asked["id"]}
+
+
+def got(work: Any) -> Any:
+    """The result of a coroutine that ends without waiting."""
+    results: list[Any] = []
+    Deferred.fromCoroutine(work).addBoth(results.append)
+    assert results, "it waits for something"
+    if hasattr(results[0], "raiseException"):
+        results[0].raiseException()
+    return results[0]
+
+
+def deployment_of(vouchers: Any, semaphore: Any) -> Deployment:
+    """Where our contracts are; those that no test asks are nowhere."""
+    places = dict.fromkeys(CONTRACTS, "0x" + "11" * 20)
+    places |= {"Vouchers": vouchers.address, "Semaphore": semaphore.address}
+    places |= {"ERC5564Announcer": vouchers.functions.announcer().call()}
+    return Deployment(
+        CHAIN_ID, {name: Deployed(where, 1, "0x" + "00" * 32) for name, where in places.items()}
+    )
+
+
+def redeem(hand: Hand, vouchers: Any, proving: Proving, receipt: Receipt) -> Receipt:
+    """Deposit a voucher, spend it for a receipt, and return the receipt with its nullifier."""
+    someone = hand.account(b"\x08" * 32)
+    functions = vouchers.functions
+    group, scope = functions.currentGroup(0).call(), functions.scope().call()
+    tree = LeanIMT()
+    for secret in SECRETS[:3]:
+        hand.send(someone, functions.deposit(0, commitment(secret)), AMOUNT)
+        tree.append(commitment(secret))
+    blank = Witness(SECRETS[1], tree.path(1), 0, scope)
+    nullifier = blank.proves((1,) * 8).nullifier
+    receipt = attrs.evolve(receipt, groups=(group,), nullifiers=(nullifier,))
+    message = receipt.message(CHAIN_ID, bytes.fromhex(vouchers.address[2:]))
+    proof = made(proving, attrs.evolve(blank, message=int.from_bytes(message, "big")))
+    spend = Spend.of(group, proof)
+    words = receipt.redemption()
+    fields = (
+        Web3.to_checksum_address(words.payee),
+        words.ephemeral_public_key[0],
+        words.ephemeral_public_key[1:],
+        bytes([words.view_tag]),
+        words.tag,
+        Web3.to_checksum_address(words.relayer),
+        words.fee,
+        words.deadline,
+    )
+    proofs = [(spend.group, spend.nullifier, spend.root, list(spend.points))]
+    hand.send(someone, functions.redeem(fields, proofs))
+    return receipt
+
+
+@pytest.mark.usefixtures("no_fsync")
+def test_a_real_payment_opens_the_gate(tmp_path: Path) -> None:
+    """Contracts, proof, index, witness and gate together; one field changed, and it stays shut."""
+    proving = Proving(CIRCUITS, tmp_path / "cache")
+    with embedded(tmp_path / "chain") as web3:
+        hand = Hand(web3, "bits_fund")
+        vouchers, semaphore, _verifier = deployed(hand, hand.account(b"\x07" * 32))
+        now = int(web3.eth.get_block("latest")["timestamp"])
+        contract = bytes.fromhex(vouchers.address[2:])
+        offer, shares = make_offer(
+            chain_id=CHAIN_ID,
+            vouchers=contract,
+            denomination=0,
+            price=AMOUNT,
+            fee_limit=AMOUNT // 20,
+            valid_from=now - DAY,
+            valid_until=now + VALIDITY,
+        )
+        signed = sign(offer)
+        clock = Clock()
+        clock.advance(now)
+        rpc = fake_rpc(clock, Through(clock, web3), own=True, chain_id=CHAIN_ID)
+        deployment = deployment_of(vouchers, semaphore)
+        ledger = Ledger(clock, [rpc], deployment, tmp_path / "ledger", execute)
+        market = Market(CHAIN_ID, contract, (AMOUNT,))
+        chain = LedgerChain(ledger, GATE)
+        holder = Holder(tmp_path / "custody.db", 1, chain, market=market)
+        try:
+            holder.now = float(now)
+            holder.entrust(signed, shares)
+            bought = buy(signed, fee=AMOUNT // 100)
+            receipt = redeem(hand, vouchers, proving, bought.receipt)
+            got(ledger.sync(GATE))
+
+            def release(found: Receipt) -> bytes:
+                reader = X25519PrivateKey.generate()
+                request = holder.ask(Purchase(bought.seed, found), reader)
+                reply: KeyShare = got(holder.responder.handle(request, Caller(1)))
+                return open_for_buyer(reader, signed.hash, reply.index, reply.sealed)
+
+            assert release(receipt) == shares[0]
+            for changes in ({"fee": receipt.fee + 1}, {"nullifiers": (1,)}):
+                changed = attrs.evolve(receipt, **changes)  # type: ignore[arg-type]
+                with pytest.raises(Refused, check=lambda e: e.code == FailureCode.NOT_FINAL):
+                    release(changed)
+        finally:
+            got(ledger.stop())
+            holder.store.close()
