@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from bitsnode.ledger.deployment import CONTRACTS, Deployed, Deployment
-from bitsnode.ledger.errors import LedgerError
+from bitsnode.ledger.errors import LedgerError, RpcAnswerInvalid
 from bitsnode.ledger.service import Ledger
 from bitsnode.ledger.testing import FakeChain, FakeLog, checksummed
 from bitsnode.ledger.testing_rpc import FakeServer, fake_rpc
@@ -253,3 +253,33 @@ def test_many_redemptions_in_few_blocks_are_all_taken_up(chain: FakeChain, world
     chain.mine(*logs[PAGE + 3 :])
     chain.mine(count=FINALITY)
     assert [here.release(each) for each in purchases] == [SHARES[0]] * len(purchases)
+
+
+def test_a_block_that_is_not_final_for_servers_enough_is_not_there(
+    chain: FakeChain, world: Make
+) -> None:
+    """Even if the index knows it already: then it is asked for again next time."""
+    here = world(own=FakeServer(chain))
+    gate = LedgerChain(here.ledger, GATE)
+    chain.mine(event(buy(SIGNED).receipt))
+    block = chain.head.number
+    assert got(gate.certain_blocks([block])) == []
+    chain.mine(count=FINALITY)
+    (found,) = got(gate.certain_blocks([block, chain.head.number]))
+    assert (found.number, found.time, len(found.redeemed)) == (block, NOW, 1)
+
+
+@pytest.mark.parametrize("field", ["address", "blockHash"])
+def test_a2_logs_that_were_not_asked_for_are_no_answer(
+    chain: FakeChain, world: Make, field: str
+) -> None:
+    """Of another contract, or of a block that is not the one at this height."""
+    server = FakeServer(chain)
+    here = world(own=server)
+    block = chain.mine(event(buy(SIGNED).receipt))
+    chain.mine(count=FINALITY)
+    (log,) = block.log_objects()
+    other = log | {field: "0x" + "ab" * (len(log[field]) // 2 - 1)}
+    server.faults = {"eth_getLogs": lambda *_: [other]}
+    with pytest.raises(RpcAnswerInvalid):
+        got(LedgerChain(here.ledger, GATE).certain_blocks([block.number]))

@@ -9,8 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bitsnode.ledger.errors import NotFinal, RpcsDisagree, TooFewRpcs
-from bitsnode.market.challenge import LIFETIME
+from bitsnode.market.challenge import LIFETIME, Challenges
 from bitsnode.market.custody import DAY, KEEP, Limits
+from bitsnode.market.errors import BadChallenge
 from bitsnode.market.testing import (
     CALLER,
     MARKET,
@@ -364,6 +365,31 @@ def test_a1_the_rate_of_a_receipt_is_limited_and_a_restart_forgets_nothing(
     holder.now = NOW + DAY
     assert holder.release(shared) == SHARES[0]
     assert refusal(holder, shared).code == FailureCode.RATE_LIMITED
+
+
+def test_a_stricter_limit_counts_what_was_answered_before(
+    holder_of: Callable[..., Holder], chain: MemoryChain
+) -> None:
+    """The wait is until enough of the answers are too old, not until the first one is."""
+    holder = holder_of(Limits(answers=3))
+    holder.entrust(SIGNED, SHARES)
+    purchase = buy(SIGNED)
+    pay(chain, purchase)
+    for second in (0, 10, 20):
+        holder.now = NOW + second
+        holder.release(purchase)
+    holder = holder_of(Limits(answers=2))
+    holder.now = NOW + 30
+    assert refusal(holder, purchase).retry_after == DAY - 20
+
+
+def test_a_challenge_from_a_clock_that_ran_ahead_is_refused() -> None:
+    """Set back, the clock must not give a challenge a longer life."""
+    challenges = Challenges()
+    challenge, expires = challenges.make(SIGNED.hash, NOW + DAY)
+    challenges.check(challenge, SIGNED.hash, expires, NOW + DAY)
+    with pytest.raises(BadChallenge):
+        challenges.check(challenge, SIGNED.hash, expires, NOW)
 
 
 def test_an_answer_that_is_not_counted_does_not_leave(holder: Holder, chain: MemoryChain) -> None:
