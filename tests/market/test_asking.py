@@ -134,7 +134,7 @@ def test_a_request_that_never_ends_is_given_up(
         clock.callLater(1000, lambda: None)
         return await Deferred()
 
-    peers.request = forever  # type: ignore[method-assign]
+    peers.request = forever  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyHolderFault, match="too long"):
         ask(client, clock, 1, purchase)
     assert clock.seconds() - NOW <= 90

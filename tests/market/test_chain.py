@@ -230,12 +230,13 @@ def test_a2_a_stalling_or_emptied_server_releases_nothing_and_loses_nothing(
     here = world(one=one, two=two)
     chain.mine(event(purchase.receipt))
     chain.mine(count=2 * FINALITY)
-    for broken in (
+    faults: list[dict[str, Callable[..., Any]]] = [
         {"eth_getLogs": lambda *_: []},
         {"eth_getLogs": lambda *_: None},
         {"eth_getBlockByNumber": lambda *_: None},
-    ):
-        two.faults = broken  # type: ignore[assignment]
+    ]
+    for broken in faults:
+        two.faults = broken
         assert here.release(purchase) in (FailureCode.NOT_FINAL, FailureCode.CHAIN_UNCERTAIN)
     two.faults = {}
     two.down = True

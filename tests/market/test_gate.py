@@ -216,7 +216,8 @@ def test_a1_a_copied_tag_opens_nothing(holder: Holder, chain: MemoryChain) -> No
 
 def test_a1_a_wrong_payee_opens_nothing(holder: Holder, chain: MemoryChain) -> None:
     """The buyer paid itself, or announced a key under which the creator finds nothing."""
-    for number, changes in enumerate(({"payee": b"\x08" * 20}, {"view_tag": 0}), start=1):
+    wrong: list[dict[str, Any]] = [{"payee": b"\x08" * 20}, {"view_tag": 0}]
+    for number, changes in enumerate(wrong, start=1):
         purchase = buy(SIGNED, number, **changes)
         pay(chain, purchase)
         assert refusal(holder, purchase).code == FailureCode.BAD_RECEIPT
@@ -249,7 +250,7 @@ def test_a1_a_changed_field_is_another_redemption(holder: Holder, chain: MemoryC
         {"groups": (4,)},
         {"nullifiers": (4,)},
     ):
-        changed = Purchase(purchase.seed, attrs.evolve(purchase.receipt, **changes))  # type: ignore[arg-type]
+        changed = Purchase(purchase.seed, attrs.evolve(purchase.receipt, **changes))
         assert refusal(holder, changed).code == FailureCode.NOT_FINAL
 
 

@@ -149,7 +149,7 @@ def test_a_real_payment_opens_the_gate(tmp_path: Path) -> None:
 
             assert release(receipt) == shares[0]
             for changes in ({"fee": receipt.fee + 1}, {"nullifiers": (1,)}):
-                changed = attrs.evolve(receipt, **changes)  # type: ignore[arg-type]
+                changed = attrs.evolve(receipt, **changes)
                 with pytest.raises(Refused, check=lambda e: e.code == FailureCode.NOT_FINAL):
                     release(changed)
         finally:

@@ -209,6 +209,6 @@ def test_a_signed_question_is_for_one_holder_key_challenge_time_and_receipt() ->
         {"receipt": b""},
     ):
         with pytest.raises(BadRequestSignature):
-            attrs.evolve(question, **changes).check(RECEIPT.public_key, signature)  # type: ignore[arg-type]
+            attrs.evolve(question, **changes).check(RECEIPT.public_key, signature)
     with pytest.raises(BadRequestSignature):
         question.check(bytes(32), signature)
