@@ -52,7 +52,7 @@ def test_every_message_has_a_vector() -> None:
         name
         for module in (messages, market_messages, relay_messages)
         for name, cls in vars(module).items()
-        if attrs.has(cls) and cls.__module__ == module.__name__  # type: ignore[arg-type]
+        if attrs.has(cls) and cls.__module__ == module.__name__
     }
     assert defined == known
 
