@@ -30,9 +30,6 @@ from bitsnode.market.testing import (
     PUBLISHER_SEED,
     SECRET,
     WHITENING,
-    Holder,
-    MemoryChain,
-    MemoryHolders,
     Purchase,
     buy,
     custody_key,
@@ -40,6 +37,7 @@ from bitsnode.market.testing import (
     onion_key,
     sign,
 )
+from bitsnode.market.testing_holders import Holder, MemoryChain, MemoryHolders
 from bitsnode.peer.errors import ClientStopped
 from bitsnode.wire.card import Capability, NodeCard
 from bitsnode.wire.market_messages import Challenge, KeyShare

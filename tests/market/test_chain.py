@@ -23,13 +23,13 @@ from bitsnode.market.testing import (
     NOW,
     PRICE,
     VOUCHERS,
-    Holder,
     Purchase,
     buy,
     make_offer,
     redeemed_log,
     sign,
 )
+from bitsnode.market.testing_holders import Holder
 from bitsnode.wire.exchange import Caller, Refused
 from bitsnode.wire.messages import FailureCode
 from onion.isolation import Isolation

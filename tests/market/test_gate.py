@@ -12,19 +12,8 @@ from bitsnode.ledger.errors import NotFinal, RpcsDisagree, TooFewRpcs
 from bitsnode.market.challenge import LIFETIME, Challenges
 from bitsnode.market.custody import DAY, KEEP, Limits
 from bitsnode.market.errors import BadChallenge
-from bitsnode.market.testing import (
-    CALLER,
-    MARKET,
-    NOW,
-    PRICE,
-    Holder,
-    MemoryChain,
-    Purchase,
-    buy,
-    make_offer,
-    result,
-    sign,
-)
+from bitsnode.market.testing import MARKET, NOW, PRICE, Purchase, buy, make_offer, sign
+from bitsnode.market.testing_holders import CALLER, Holder, MemoryChain, result
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.market_messages import AskChallenge, KeyShare, PutKeyShare, RequestKey
 from bitsnode.wire.messages import Done, FailureCode, Ping

@@ -22,7 +22,8 @@ from bitsnode.market.chain import LedgerChain
 from bitsnode.market.offer import Market
 from bitsnode.market.receipt import Receipt
 from bitsnode.market.sealing import open_for_buyer
-from bitsnode.market.testing import DAY, Holder, Purchase, buy, make_offer, sign
+from bitsnode.market.testing import DAY, Purchase, buy, make_offer, sign
+from bitsnode.market.testing_holders import Holder
 from bitsnode.wire.exchange import Caller, Refused
 from bitsnode.wire.market_messages import KeyShare
 from bitsnode.wire.messages import FailureCode
