@@ -14,9 +14,10 @@ from typing import Final, Self
 import attrs
 
 from zk.field import ORDER
+from zk.lean_imt import MAX_DEPTH
 from zk.semaphore import MAX_UINT256, public_signals
 
-DEPTH: Final = 20  # of the circuit; also of the contract
+DEPTH: Final = MAX_DEPTH  # of the circuit; also of the contract
 BASE_ORDER: Final = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47  # EIP-196
 POINTS: Final = 8  # words: A, B (imaginary parts first, EIP-197), C
 WORD: Final = 32  # bytes, big-endian

@@ -7,12 +7,14 @@ caller: the proof is not valid.
 
 import json
 from functools import cache
+from typing import TYPE_CHECKING
 
-import groth16py
-
-from zk.bn254 import check_g1, check_g2
+from zk.bn254 import G1, G2, check_g1, check_g2
 from zk.proof import InvalidProof, SemaphoreProof
-from zk.verification_key import ALPHA, BETA, DELTA, G1, G2, GAMMA, INPUTS
+from zk.verification_key import ALPHA, BETA, DELTA, GAMMA, INPUTS
+
+if TYPE_CHECKING:
+    from groth16py import Verifier
 
 
 def verify(proof: SemaphoreProof) -> None:
@@ -30,14 +32,18 @@ def verify(proof: SemaphoreProof) -> None:
     check_g1((c_x, c_y))
     try:
         valid = _verifier().verify(proof.points_bytes(), list(proof.public_signals()))
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in Rust is no Exception
         raise InvalidProof from error
     if valid is not True:
         raise InvalidProof
 
 
 @cache
-def _verifier() -> groth16py.Verifier:
+def _verifier() -> "Verifier":
+    import groth16py  # 16 MB, and not every process verifies
+
     return groth16py.Verifier(groth16py.VerifyingKey.from_snarkjs(key_json()))
 
 

@@ -1,15 +1,14 @@
 """The verification key of the circuit of depth 20: public numbers, out of the ceremony.
 
-The same as ``semaphore-20.json`` of the artifacts, as the key inside ``semaphore-20.zkey``, and as
-the constants in ``SemaphoreVerifier`` on chain; a test compares all four.
+Taken from ``semaphore-20.json`` of the artifacts. A test compares it with the key inside
+``semaphore-20.zkey`` and with the constants in ``SemaphoreVerifier`` on chain.
 
 Points of G1 are (x, y), of G2 ((x real, x imaginary), (y real, y imaginary)).
 """
 
 from typing import Final
 
-G1 = tuple[int, int]
-G2 = tuple[G1, G1]
+from zk.bn254 import G1, G2
 
 ALPHA: Final[G1] = (
     0x245229D9B076B3C0E8A4D70BDE8C1CCCFFA08A9FAE7557B165B3B0DBD653E2C7,
