@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import attrs
+import platformdirs
 from twisted.internet.task import deferLater
 
 from bitsnode.config import LOCAL, PUBLIC_CHAIN_FILE, Settings
@@ -13,9 +14,13 @@ from bitsnode.errors import BitsError
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.errors import LedgerError, NoRpc
 from bitsnode.ledger.index import OnProgress
+from bitsnode.ledger.prover.service import Prover
 from bitsnode.ledger.rpc import RpcEndpoint
 from bitsnode.ledger.service import Ledger
+from bitsnode.ledger.trees import EPOCH_BLOCKS, Trees
+from bitsnode.ledger.wallet.redeeming import Redeeming
 from bitsnode.ledger.wallet.service import Wallet
+from bitsnode.ledger.wallet.vouchers import Vouchers
 from onion.errors import OnionError
 from onion.http import HttpClient
 from onion.isolation import Isolation
@@ -78,6 +83,9 @@ class ChainAccess:
         self._ledger: Ledger | None = None
         self._wallet: Wallet | None = None
         self._wallet_has_chain = False
+        self._trees: Trees | None = None
+        self._vouchers: Vouchers | None = None
+        self._prover = Prover(reactor, platformdirs.user_cache_path("bits") / "circuits")
         self._checked = False
         self._fault = ""
 
@@ -120,6 +128,27 @@ class ChainAccess:
                 self._wallet_has_chain = ledger is not None
         return self._wallet
 
+    def vouchers(self) -> Vouchers:
+        """Return the wallet's vouchers.
+
+        Raises:
+            NoChain: no chain is set.
+            BitsError: the wallet's files or the ledger cannot be used.
+        """
+        if self._vouchers is None:
+            wallet = self.wallet()
+            ledger = self.ledger()
+            epoch = 1 if self._settings.network == LOCAL else EPOCH_BLOCKS
+            path = self._settings.home / "ledger" / "trees.db"
+            self._trees = Trees(path, ledger.deployment, ledger.index, epoch)
+            self._vouchers = wallet.vouchers(self._trees, self._reactor)
+        return self._vouchers
+
+    def redeeming(self) -> Redeeming:
+        """Return what spends the wallet's vouchers; raises as `vouchers` does."""
+        vouchers = self.vouchers()
+        return self.wallet().redeeming(vouchers, self._prover, self._reactor)
+
     async def sync(self, on_progress: OnProgress = lambda _reach, _head: None) -> None:
         """Bring the index of events up to date.
 
@@ -143,6 +172,7 @@ class ChainAccess:
                 await self.ledger().look_after(wallet.isolation_of)
                 if wallet.exists and not finished:
                     await wallet.finish()
+                    await self.vouchers().finish()
                     finished = True
                 self._fault = ""
             except NoRpc:
@@ -173,6 +203,9 @@ class ChainAccess:
 
     async def stop(self) -> None:
         """End all questions and close the files."""
+        await self._prover.stop()
+        if self._trees is not None:
+            self._trees.close()
         if self._wallet is not None:
             self._wallet.close()
         if self._ledger is not None:

@@ -28,6 +28,7 @@ from bitsnode.store.quota import Limits
 from bitsnode.store.responder import REQUESTS as STORE_REQUESTS
 from bitsnode.store.responder import StoreResponder
 from bitsnode.store.store import Store
+from bitsnode.voucher_control import VoucherControl
 from bitsnode.wallet_control import WalletControl
 from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Responder
@@ -85,7 +86,9 @@ class Node:
         await parts.content.start()
         control = NodeControl(self._settings, parts, self._reactor.seconds)
         purse = WalletControl(parts.chain.wallet, parts.chain.sync)
-        commands = {**control.commands(), **purse.commands()}
+        chain = parts.chain
+        vouchers = VoucherControl(chain.wallet, chain.vouchers, chain.redeeming)
+        commands = {**control.commands(), **purse.commands(), **vouchers.commands()}
         self._api = listen(self._reactor, self._settings.home, commands)
         solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts
         await parts.tor.start()

@@ -14,6 +14,7 @@ from bitsnode.cli.context import CommandLine
 COMMANDS: Final = {
     "chain": ("bitsnode.cli.chain", "Run a chain of your own, for trying things out."),
     "doctor": ("bitsnode.cli.doctor", "Check this machine and the running node."),
+    "earnings": ("bitsnode.cli.earnings", "Show what buyers have paid."),
     "get": ("bitsnode.cli.get", "Fetch a content by its link."),
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),

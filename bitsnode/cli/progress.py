@@ -66,6 +66,7 @@ _WORDS: Final[dict[str, Callable[[Event], str]]] = {
     ),
     "asking_balances": lambda e: f"asking what {e['total']} addresses hold, {e['done']} done",
     "finishing": lambda e: f"finishing a withdrawal to {e['destination']} that was cut short",
+    "proving": lambda e: "making the proof that spends the voucher",
     "sending": lambda e: f"sending transaction {e['number']} of {e['total']}",
     "decoding": lambda e: f"decrypting {_of(e)}",
 }

@@ -40,7 +40,7 @@ def password_option(function: click.decorators.FC) -> click.decorators.FC:
 @click.pass_obj
 def create(line: CommandLine, words: str, password_file: Path | None) -> None:
     """Make a wallet and print its words, once: write them down, for they are the wallet."""
-    password = _password(line, password_file, confirm=True)
+    password = read_password(line, password_file, confirm=True)
     run_command(line, "wallet-create", {"password": password, "words": int(words)}, _show_created)
 
 
@@ -56,7 +56,7 @@ def create(line: CommandLine, words: str, password_file: Path | None) -> None:
 def restore(line: CommandLine, words_file: Path | None, password_file: Path | None) -> None:
     """Bring a wallet back from its words."""
     mnemonic = _secret(line, words_file, "The words of the wallet: ")
-    password = _password(line, password_file, confirm=True)
+    password = read_password(line, password_file, confirm=True)
     arguments = {"mnemonic": mnemonic, "password": password}
     run_command(line, "wallet-restore", arguments, _show_addresses)
 
@@ -70,7 +70,7 @@ def address(line: CommandLine, new: bool, password_file: Path | None) -> None:
     """Print where money can be sent: the meta-address, and the public accounts."""
     arguments: dict[str, object] = {"new": new}
     if new:
-        arguments["password"] = _password(line, password_file)
+        arguments["password"] = read_password(line, password_file)
     run_command(line, "wallet-address", arguments, _show_addresses)
 
 
@@ -89,7 +89,7 @@ def balance(
     """
     arguments: dict[str, object] = {"find": find_accounts}
     if unlock or find_accounts or password_file is not None:
-        arguments["password"] = _password(line, password_file)
+        arguments["password"] = read_password(line, password_file)
     run_command(line, "wallet-balance", arguments, _show_balance)
 
 
@@ -123,18 +123,66 @@ def withdraw(
     """
     if everything == (amount is not None):
         raise click.UsageError("Give either an AMOUNT or --all.")
-    try:
-        wei = None if amount is None else wei_of(amount)
-    except BadAmount as error:
-        line.fail(error)
+    wei = None if amount is None else _wei(line, amount)
     arguments: dict[str, object] = {"to": to, "amount": wei, "accept": list(accept)}
     if source is not None:
         arguments["source"] = source
-    arguments["password"] = _password(line, password_file)
+    arguments["password"] = read_password(line, password_file)
     run_command(line, "wallet-withdraw", arguments, _show_withdrawals)
 
 
-def _password(line: CommandLine, path: Path | None, confirm: bool = False) -> str:
+@command.command()
+@click.argument("amount")
+@click.option("--exact", is_flag=True, help="One voucher of just this denomination: it stands out.")
+@password_option
+@json_option
+@click.pass_obj
+def topup(line: CommandLine, amount: str, exact: bool, password_file: Path | None) -> None:
+    """Buy vouchers for at most AMOUNT coins, paid by the first account.
+
+    It buys a set that others buy too, so that nobody stands out by what they bought. Do it early:
+    the time until you spend one, and the vouchers bought meanwhile, are your privacy.
+    """
+    arguments: dict[str, object] = {"exact" if exact else "amount": _wei(line, amount)}
+    arguments["password"] = read_password(line, password_file)
+    run_command(line, "wallet-topup", arguments, _show_vouchers)
+
+
+@command.command()
+@click.option("--find", is_flag=True, help="After a restore: find the old vouchers on the chain.")
+@password_option
+@json_option
+@click.pass_obj
+def vouchers(line: CommandLine, find: bool, password_file: Path | None) -> None:
+    """List the vouchers, and among how many each of them hides."""
+    arguments: dict[str, object] = {}
+    if find or password_file is not None:
+        arguments["password"] = read_password(line, password_file)
+    run_command(line, "wallet-vouchers", arguments, _show_vouchers)
+
+
+@command.command("cash-out")
+@click.argument("amount")
+@click.option("--accept", is_flag=True, help="Do it; without this it only says what it costs.")
+@password_option
+@json_option
+@click.pass_obj
+def cash_out(line: CommandLine, amount: str, accept: bool, password_file: Path | None) -> None:
+    """Turn a voucher of AMOUNT coins back into money, at a fresh address of this wallet."""
+    arguments: dict[str, object] = {"amount": _wei(line, amount), "accept": accept}
+    arguments["password"] = read_password(line, password_file)
+    run_command(line, "wallet-cash-out", arguments, _show_cash_out)
+
+
+def _wei(line: CommandLine, amount: str) -> int:
+    try:
+        return wei_of(amount)
+    except BadAmount as error:
+        line.fail(error)
+
+
+def read_password(line: CommandLine, path: Path | None, confirm: bool = False) -> str:
+    """Return the password from a private file or from the person."""
     password = _secret(line, path, "Password of the wallet: ")
     if confirm and path is None and getpass.getpass("The same again: ") != password:
         line.fail("The two passwords are not the same.")
@@ -205,3 +253,23 @@ def _show_withdrawals(result: dict[str, Any]) -> str:
         for done in result["withdrawals"]
     ]
     return "\n".join(["Sent:", *rows])
+
+
+def _show_vouchers(result: dict[str, Any]) -> str:
+    rows = []
+    for voucher in result["vouchers"]:
+        crowd = voucher.get("crowd")
+        hidden = f"among {crowd['unspent'] + 1} unspent, {crowd['later']} later" if crowd else ""
+        rows.append(f"  {coins(voucher['amount']):>12}  {voucher['state']:<10} {hidden}")
+    if not rows:
+        return "There are no vouchers; buy some with 'bitsnode wallet topup AMOUNT'."
+    return "\n".join(rows)
+
+
+def _show_cash_out(result: dict[str, Any]) -> str:
+    if result["done"]:
+        return f"{coins(result['net'])} coins are at a fresh address of this wallet."
+    return (
+        f"{coins(result['net'])} of {coins(result['gross'])} coins would arrive, less up to"
+        f" {coins(result['gas'])} for gas. {result['reveals']}\nGive --accept to do it."
+    )
