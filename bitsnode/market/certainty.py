@@ -30,6 +30,13 @@ class Chain(Protocol):
     def check_certainty(self) -> None:
         """Raise `LedgerError` if nothing can be certain with the servers that are set."""
 
+    async def refresh(self) -> None:
+        """Look for new blocks, unless that was done a moment ago.
+
+        Raises:
+            LedgerError: the chain cannot be read now.
+        """
+
     def redeemed(self, after: Cursor | None, limit: int) -> list[Log]:
         """Return confirmed redemptions in the chain's order; waits for the disk."""
 

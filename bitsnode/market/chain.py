@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bitsnode.ledger import answers
@@ -17,6 +18,7 @@ from onion.isolation import Isolation
 if TYPE_CHECKING:
     from web3 import Web3
 
+REFRESH_SECONDS: Final = 10.0  # at least, between two looks for new blocks
 MAX_REDEEMED: Final = 10_000  # logs of one block
 
 
@@ -27,14 +29,24 @@ class LedgerChain:
     learns which of them somebody showed a receipt of.
     """
 
-    def __init__(self, ledger: Ledger, isolation: Isolation) -> None:
+    def __init__(self, ledger: Ledger, isolation: Isolation, seconds: Callable[[], float]) -> None:
+        """Use a ledger; `seconds` returns the Unix time."""
         self._ledger = ledger
         self._isolation = isolation
+        self._seconds = seconds
+        self._refreshed = -math.inf
         self._vouchers = bytes.fromhex(ledger.deployment.address("Vouchers")[2:])
 
     def check_certainty(self) -> None:
         """See `Chain.check_certainty`."""
         self._ledger.check_certainty()
+
+    async def refresh(self) -> None:
+        """See `Chain.refresh`; made-up receipts cause one look every `REFRESH_SECONDS`."""
+        now = self._seconds()
+        if now - self._refreshed >= REFRESH_SECONDS:
+            self._refreshed = now
+            await self._ledger.sync(self._isolation)
 
     def redeemed(self, after: Cursor | None, limit: int) -> list[Log]:
         """See `Chain.redeemed`."""

@@ -136,6 +136,7 @@ class Gate:
         self._chain.check_certainty()
         found = await self._run(partial(self._store.find, message))
         if found is None:
+            await self._chain.refresh()
             await self.follow()
             found = await self._run(partial(self._store.find, message))
         if found is None:

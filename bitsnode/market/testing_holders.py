@@ -51,6 +51,7 @@ class MemoryChain:
         final: number of the last block that servers enough call final.
         failure: raised instead of an answer.
         asked: numbers of blocks asked for, in order.
+        refreshed: how often new blocks were to be looked for.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class MemoryChain:
         self.final = 0
         self.failure: LedgerError | None = None
         self.asked: list[int] = []
+        self.refreshed = 0
 
     def redeem(self, receipt: Receipt, *, block: int, time: int, gross: int = PRICE) -> None:
         """Put a redemption into a block."""
@@ -68,6 +70,10 @@ class MemoryChain:
         """See `Chain.check_certainty`."""
         if self.failure is not None:
             raise self.failure
+
+    async def refresh(self) -> None:
+        """See `Chain.refresh`."""
+        self.refreshed += 1
 
     def redeemed(self, after: Cursor | None, limit: int) -> list[Log]:
         """See `Chain.redeemed`."""

@@ -15,7 +15,7 @@ from bitsnode.ledger.errors import LedgerError, RpcAnswerInvalid
 from bitsnode.ledger.service import Ledger
 from bitsnode.ledger.testing import FakeChain, FakeLog, checksummed
 from bitsnode.ledger.testing_rpc import FakeServer, fake_rpc
-from bitsnode.market.chain import LedgerChain
+from bitsnode.market.chain import REFRESH_SECONDS, LedgerChain
 from bitsnode.market.gate import PAGE
 from bitsnode.market.receipt import Receipt
 from bitsnode.market.testing import (
@@ -68,7 +68,9 @@ class World:
         assert deployment.address("Vouchers") == checksummed(VOUCHERS)
         rpcs = [fake_rpc(clock, each, name, own=name == "own") for name, each in servers.items()]
         self.ledger = Ledger(clock, rpcs, deployment, directory, execute)
-        self.holder = Holder(directory / "custody.db", 1, LedgerChain(self.ledger, GATE))
+        self.holder = Holder(
+            directory / "custody.db", 1, LedgerChain(self.ledger, GATE, clock.seconds)
+        )
         self.holder.now = clock.seconds()
         self.holder.entrust(SIGNED, SHARES)
 
@@ -210,15 +212,22 @@ def test_a2_lies_of_a_time_when_one_server_was_believed_release_nothing(
     before = world(liar=lying(chain, clock, invented.receipt))
     before.sync()
     assert before.ledger.index.reach.confirmed > 10
-    assert LedgerChain(before.ledger, GATE).redeemed(None, 9)
+    assert LedgerChain(before.ledger, GATE, clock.seconds).redeemed(None, 9)
     before.close()
     chain.mine(count=20)
     rpcs = [fake_rpc(clock, FakeServer(chain), name) for name in ("one", "two")]
     after = Ledger(clock, rpcs, before.ledger.deployment, tmp_path / "0", execute)
     before.ledger = after
-    before.holder = Holder(tmp_path / "0" / "custody.db", 1, LedgerChain(after, GATE))
-    assert LedgerChain(after, GATE).redeemed(None, 9)
-    assert before.release(invented) == FailureCode.NOT_FINAL
+    before.holder = Holder(
+        tmp_path / "0" / "custody.db", 1, LedgerChain(after, GATE, clock.seconds)
+    )
+    assert LedgerChain(after, GATE, clock.seconds).redeemed(None, 9)
+    # the index notices that its chain was rewritten, and the gate takes nothing from it
+    assert before.release(invented) == FailureCode.CHAIN_UNCERTAIN
+    got(before.holder.gate.follow())
+    assert before.holder.store.followed() is not None
+    message = invented.receipt.message(CHAIN_ID, VOUCHERS)
+    assert before.holder.store.find(message) is None
 
 
 def test_a2_a_stalling_or_emptied_server_releases_nothing_and_loses_nothing(
@@ -261,7 +270,7 @@ def test_a_block_that_is_not_final_for_servers_enough_is_not_there(
 ) -> None:
     """Even if the index knows it already: then it is asked for again next time."""
     here = world(own=FakeServer(chain))
-    gate = LedgerChain(here.ledger, GATE)
+    gate = LedgerChain(here.ledger, GATE, lambda: float(NOW))
     chain.mine(event(buy(SIGNED).receipt))
     block = chain.head.number
     assert got(gate.certain_blocks([block])) == []
@@ -283,4 +292,35 @@ def test_a2_logs_that_were_not_asked_for_are_no_answer(
     other = log | {field: "0x" + "ab" * (len(log[field]) // 2 - 1)}
     server.faults = {"eth_getLogs": lambda *_: [other]}
     with pytest.raises(RpcAnswerInvalid):
-        got(LedgerChain(here.ledger, GATE).certain_blocks([block.number]))
+        got(LedgerChain(here.ledger, GATE, lambda: float(NOW)).certain_blocks([block.number]))
+
+
+def test_a_receipt_that_is_not_known_yet_makes_the_gate_look_once_in_a_while(
+    clock: Clock, chain: FakeChain, world: Make
+) -> None:
+    """Nobody else has to bring the index up to date; made-up receipts cause few looks."""
+    purchase = buy(SIGNED)
+    server = FakeServer(chain)
+    here = world(own=server)
+    here.sync = lambda: None  # type: ignore[method-assign]
+    for _ in range(5):
+        assert here.release(purchase) == FailureCode.NOT_FINAL
+    asked = server.posts
+    chain.mine(event(purchase.receipt))
+    chain.mine(count=FINALITY)
+    assert here.release(purchase) == FailureCode.NOT_FINAL
+    assert server.posts == asked
+    clock.advance(REFRESH_SECONDS)
+    here.holder.now = clock.seconds()
+    assert here.release(purchase) == SHARES[0]
+    looked = server.posts
+    assert here.release(purchase) == SHARES[0]
+    assert server.posts == looked
+
+
+def test_a_gate_whose_servers_are_down_says_so(clock: Clock, chain: FakeChain, world: Make) -> None:
+    """It is no fault of the receipt."""
+    server = FakeServer(chain)
+    here = world(own=server)
+    server.down = True
+    assert here.release(buy(SIGNED)) == FailureCode.CHAIN_UNCERTAIN

@@ -133,14 +133,13 @@ def test_a_real_payment_opens_the_gate(tmp_path: Path) -> None:
         deployment = deployment_of(vouchers, semaphore)
         ledger = Ledger(clock, [rpc], deployment, tmp_path / "ledger", execute)
         market = Market(CHAIN_ID, contract, (AMOUNT,))
-        chain = LedgerChain(ledger, GATE)
+        chain = LedgerChain(ledger, GATE, clock.seconds)
         holder = Holder(tmp_path / "custody.db", 1, chain, market=market)
         try:
             holder.now = float(now)
             holder.entrust(signed, shares)
             bought = buy(signed, fee=AMOUNT // 100)
             receipt = redeem(hand, vouchers, proving, bought.receipt)
-            got(ledger.sync(GATE))
 
             def release(found: Receipt) -> bytes:
                 reader = X25519PrivateKey.generate()
