@@ -5,10 +5,12 @@ python tests/market/make_vectors.py
 
 import json
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from bitsnode.market.receipt import KeyQuestion
+from bitsnode.market.sealing import seal_for_buyer, seal_for_custody
 from bitsnode.market.shares import share_commitment
 from bitsnode.market.testing import (
     CHAIN_ID,
@@ -18,6 +20,7 @@ from bitsnode.market.testing import (
     VOUCHERS,
     WHITENING,
     buy,
+    custody_key,
     holders_of,
     make_offer,
     sign,
@@ -47,12 +50,12 @@ def main() -> None:
     signed = sign(attrs.evolve(offer, holders=holders_of(shares)))
     purchase = buy(signed)
     question = KeyQuestion(b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, NOW, purchase.receipt.dump())
-    vectors = {
+    vectors: dict[str, Any] = {
         "source": "made for bits: there is no other implementation yet",
         "generator": "tests/market/make_vectors.py",
         "checked_by": (
             "tests/market/test_vectors.py: shares by arithmetic of its own, hashes by hashlib,"
-            " signatures and sealing by cryptography 50, messages by eth_abi"
+            " signatures by cryptography 50, HPKE by its parts of RFC 9180, messages by eth_abi"
         ),
         "publisher_seed": PUBLISHER_SEED.hex(),
         "secret": SECRET.hex(),
@@ -70,6 +73,13 @@ def main() -> None:
             "expires": NOW,
             "signature": question.sign(purchase.seed).hex(),
         },
+    }
+    public = custody_key(1).public_key().public_bytes_raw()
+    vectors["sealed"] = {
+        "private_key": custody_key(1).private_bytes_raw().hex(),
+        "index": 1,
+        "custody": seal_for_custody(public, signed.hash, 1, shares[0]).hex(),
+        "key_share": seal_for_buyer(public, signed.hash, 1, shares[0]).hex(),
     }
     VECTORS.write_text(json.dumps(vectors, indent=1) + "\n")
 

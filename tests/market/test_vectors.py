@@ -1,6 +1,7 @@
 """The bytes of offers and receipts are written down, and other code than ours agrees with them."""
 
 import hashlib
+import hmac
 import json
 from itertools import combinations
 from pathlib import Path
@@ -9,14 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from bitsnode.market.offer import SignedOffer
 from bitsnode.market.receipt import KeyQuestion, Receipt
+from bitsnode.market.sealing import open_for_buyer, open_for_custody
 from bitsnode.market.shares import combine
 from bitsnode.market.testing import CHAIN_ID, VOUCHERS
 from bitsnode.wire import cbor
@@ -99,3 +102,45 @@ def test_a_question_has_exactly_this_signature() -> None:
     assert signature.hex() == vector["signature"]
     question = KeyQuestion(b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, expires, RECEIPT)
     question.check(Receipt.parse(RECEIPT).public_key, signature)
+
+
+def extract(suite: bytes, salt: bytes, label: bytes, secret: bytes) -> bytes:
+    """LabeledExtract of RFC 9180 §4."""
+    return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + secret, "sha256")
+
+
+def expand(suite: bytes, key: bytes, label: bytes, info: bytes, size: int) -> bytes:
+    """LabeledExpand of RFC 9180 §4."""
+    text = size.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+    return HKDFExpand(SHA256(), size, text).derive(key)
+
+
+def hpke_open(private_key: bytes, info: bytes, sealed: bytes) -> bytes:
+    """Open in base mode, as RFC 9180 §§4.1, 5.1 and 6.1 have it."""
+    key = X25519PrivateKey.from_private_bytes(private_key)
+    shared = key.exchange(X25519PublicKey.from_public_bytes(sealed[:32]))
+    kem = b"KEM" + b"\x00\x20"
+    context = sealed[:32] + key.public_key().public_bytes_raw()
+    secret = expand(kem, extract(kem, b"", b"eae_prk", shared), b"shared_secret", context, 32)
+    suite = b"HPKE" + b"\x00\x20\x00\x01\x00\x03"
+    context = b"\0" + extract(suite, b"", b"psk_id_hash", b"")
+    context += extract(suite, b"", b"info_hash", info)
+    schedule = extract(suite, secret, b"secret", b"")
+    nonce = expand(suite, schedule, b"base_nonce", context, 12)
+    reader = ChaCha20Poly1305(expand(suite, schedule, b"key", context, 32))
+    return reader.decrypt(nonce, sealed[32:], b"")
+
+
+def test_sealed_shares_open_by_the_parts_of_rfc_9180() -> None:
+    """With the info of PROTOCOL.md §10, without cryptography's HPKE; and ours opens them, too."""
+    vector = VECTORS["sealed"]
+    key = X25519PrivateKey.from_private_bytes(bytes.fromhex(vector["private_key"]))
+    name, index = bytes.fromhex(VECTORS["offer"]["hash"]), vector["index"]
+    for context, field, opened in (
+        (b"bits/custody/v1", "custody", open_for_custody),
+        (b"bits/key-share/v1", "key_share", open_for_buyer),
+    ):
+        sealed = bytes.fromhex(vector[field])
+        info = context + name + bytes([index])
+        assert hpke_open(key.private_bytes_raw(), info, sealed) == SHARES[0]
+        assert opened(key, name, index, sealed) == SHARES[0]
