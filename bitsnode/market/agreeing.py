@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from bitsnode.errors import BitsError
 from bitsnode.ledger.wallet.voucher_values import Ticket
 from bitsnode.market.errors import OfferError
 from bitsnode.market.offer import SignedOffer
@@ -40,6 +41,22 @@ class Consent:
     own_relay: bool = False
 
 
+async def find_relays(
+    tools: Tools, fee_limit: int, isolation: Isolation, own: bool
+) -> list[RelayFound]:
+    """Return relays that submit for so many wei; none is no error if one may do it by oneself.
+
+    Raises:
+        bitsnode.errors.BitsError: none was found, and only a relay may do it.
+    """
+    try:
+        return await tools.relays.find(fee_limit, isolation)
+    except BitsError:
+        if not own:
+            raise
+        return []
+
+
 class Agreeing:
     """Agrees with the buyer on one purchase.
 
@@ -68,8 +85,9 @@ class Agreeing:
             OfferChanged: while the buyer was thinking.
             bitsnode.errors.BitsError: a room below failed.
         """
-        relays = await self._tools.relays.find(signed.offer.fee_limit, self._isolation)
-        if not relays and not (consent.own_relay and self._tools.own_relay):
+        own = consent.own_relay and self._tools.own_relay is not None
+        relays = await find_relays(self._tools, signed.offer.fee_limit, self._isolation, own)
+        if not relays and not own:
             raise NoRelay
         terms = await self._terms(signed, ticket, relays)
         self._on_event(terms)

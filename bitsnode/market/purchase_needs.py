@@ -90,13 +90,16 @@ class RelayFound:
 
 
 class Relays(Protocol):
-    """Nodes that submit redemptions for a fee; nobody is named in one, so any of them may."""
+    """Nodes that submit redemptions for a fee; none is named in one, so any of them may.
+
+    See `bitsnode.market.relay_client.RelayClient`.
+    """
 
     async def find(self, fee_limit: int, isolation: Isolation) -> list[RelayFound]:
         """Return relays that do it for at most so many wei, in the order to try them.
 
         Raises:
-            bitsnode.errors.BitsError: nobody could be asked.
+            bitsnode.errors.BitsError: none was found, or nobody could be asked.
         """
 
     async def submit(

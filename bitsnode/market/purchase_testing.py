@@ -433,6 +433,8 @@ class _Relays:
         self.node.fate.point("looked for relays")
         fees = self.node.world.fees
         found = [RelayFound(relay, fees.get(relay, FEE)) for relay in self.node.world.relays]
+        if not found:
+            raise RelayFault("There are no relays.")
         return [relay for relay in found if relay.fee <= fee_limit]
 
     async def submit(

@@ -7,7 +7,7 @@ it, the chain takes it once.
 from typing import Final, Literal
 
 from bitsnode.errors import BitsError
-from bitsnode.market.agreeing import Agreeing, Consent
+from bitsnode.market.agreeing import Agreeing, Consent, find_relays
 from bitsnode.market.payment import prepared_of
 from bitsnode.market.purchase import Story
 from bitsnode.market.purchase_errors import NoRelay, OfferChanged
@@ -130,9 +130,9 @@ class Sending:
     async def _next(self) -> bytes | None:
         """Return who is to submit it: a relay not tried yet, oneself, then those tried long ago."""
         tried = [sent.relay for sent in self._story.sent]
-        found = await self._tools.relays.find(self._story.agreed.fee, self._isolation)
-        allowed = bool(self._tools.own_relay and self.consent and self.consent.own_relay)
-        if allowed:
+        own = bool(self._tools.own_relay and self.consent and self.consent.own_relay)
+        found = await find_relays(self._tools, self._story.agreed.fee, self._isolation, own)
+        if own:
             found = [*found, RelayFound(b"", 0)]
 
         def last(relay: RelayFound) -> int:

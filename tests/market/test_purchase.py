@@ -286,9 +286,15 @@ def test_without_relays_nothing_is_reserved(world, start):
     """Unless the buyer allows an own account to show."""
     world.relays.clear()
     node = start()
+    with pytest.raises(errors.RelayFault):
+        drive(node, node.buy())
+    assert not world.reserved
+    world.relays[b"\x21" * 32] = "honest"
+    world.fees[b"\x21" * 32] = PRICE  # more than the offer allows
     with pytest.raises(errors.NoRelay):
         drive(node, node.buy())
     assert not world.reserved
+    world.relays.clear()
     drive(node, node.buy(own_relay=True))
     (paid,) = world.paid()
     assert paid.redemption.fee == 0
