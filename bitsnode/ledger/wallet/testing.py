@@ -179,7 +179,7 @@ class FileChain:
         query = "SELECT 1 FROM journal WHERE intent = ?"
         return self._db.execute(query, [intent]).fetchone() is not None
 
-    async def wait(self, intent: str, isolation: Isolation) -> Mined:
+    async def wait(self, intent: str, isolation: Isolation, timeout: float = 600.0) -> Mined:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
         self.stop("wait")
         raw = self._send(intent)

@@ -121,7 +121,7 @@ class VoucherChain(FileChain):
             self._db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, NULL)", row)
         return await super().send(signer, intent, call, isolation, fee_limit)
 
-    async def wait(self, intent: str, isolation: Isolation) -> Mined:
+    async def wait(self, intent: str, isolation: Isolation, timeout: float = 600.0) -> Mined:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
         mined = await super().wait(intent, isolation)
         row = self._db.execute("SELECT outcome FROM calls WHERE intent = ?", [intent]).fetchone()
