@@ -2,8 +2,7 @@
 
 The prover is the node's: a process of its own, asked through its pipes. snarkjs runs in node, with
 the same circuit and key, and uses all cores as well. Both take turns, and the best turn of each
-counts. Its packages are installed by ``npm ci --ignore-scripts`` in ``tests/zk/js``; without them
-ours is measured alone.
+counts. Its packages are installed by ``bin/setup --oracle``; without them ours is measured alone.
 """
 
 import os

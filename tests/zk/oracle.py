@@ -1,4 +1,4 @@
-"""Semaphore's own JS packages, for who wants to compare: ``npm ci --ignore-scripts`` in js/."""
+"""Semaphore's own JS packages, to compare with; ``bin/setup --oracle`` installs them."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ def missing() -> str | None:
     if shutil.which("node") is None:
         return "no node here"
     if not (JS / "node_modules").is_dir():
-        return "290 MB of JS packages: run npm ci --ignore-scripts in tests/zk/js"
+        return "290 MB of JS packages: run bin/setup --oracle"
     return None
 
 

@@ -12,10 +12,7 @@ from zk.proof import InvalidProof, SemaphoreProof
 from zk.semaphore import MAX_UINT256
 from zk.verification import verify
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(oracle.missing() is not None, reason=str(oracle.missing())),
-]
+pytestmark = pytest.mark.skipif(oracle.missing() is not None, reason=str(oracle.missing()))
 
 
 @pytest.fixture

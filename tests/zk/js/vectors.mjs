@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Writes tests/vectors/zk_{poseidon,lean_imt,semaphore}.json:
-//   npm ci --ignore-scripts
+//   bin/setup --oracle
 //   node vectors.mjs DIRECTORY    # of @zk-kit/semaphore-artifacts 4.13.0, for a proof of depth 16
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
