@@ -142,7 +142,8 @@ async def _world(folder: Path) -> AsyncIterator[_World]:
         provider = IPCProvider(child.socket_path)
         terms = Terms(3600, (OTHERS.address,), (OTHERS.address,), TABLE)
         deployment = deploy(Web3(provider), OTHERS, terms)
-        provider._socket.sock.close()
+        if provider._socket.sock is not None:  # web3 8.0.0 has no call that hangs up
+            provider._socket.sock.close()
         endpoint = RpcEndpoint("https://chain.example", own=True)
         carrier: Any = FakeCarrier(Clock(), server)  # type: ignore[arg-type]
         rpc = Rpc(reactor, carrier, endpoint, deployment.chain_id)
