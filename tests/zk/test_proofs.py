@@ -152,6 +152,14 @@ def test_swapped_points(js_proofs: list[SemaphoreProof]) -> None:
             verify(attrs.evolve(js_proofs[0], points=points))
 
 
+def test_others_can_change_the_points(js_proofs: list[SemaphoreProof]) -> None:
+    """(-A, -B, C) proves what (A, B, C) does: that is why nothing is keyed by the points."""
+    a_x, a_y, b_x_i, b_x_r, b_y_i, b_y_r, c_x, c_y = js_proofs[0].points
+    negated = [BASE_ORDER - y for y in (a_y, b_y_i, b_y_r)]
+    points = (a_x, negated[0], b_x_i, b_x_r, *negated[1:], c_x, c_y)
+    verify(attrs.evolve(js_proofs[0], points=points))
+
+
 def test_point_outside_the_subgroup(js_proofs: list[SemaphoreProof]) -> None:
     """A point that is on the curve of G2 and not in its subgroup is refused, and breaks nothing."""
     stray = outside_subgroup()
