@@ -7,7 +7,7 @@ vouchers first.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -85,6 +85,9 @@ class RelayLedger(Protocol):
 
     async def wait(self, intent: str, isolation: Isolation, timeout: float) -> Mined:
         """Return what became of it, replacing what is stuck; `NotMined` if nothing yet."""
+
+    async def block_number(self, tag: Literal["finalized"], isolation: Isolation) -> int:
+        """Return the number of the newest block that is final."""
 
 
 class Run(Protocol):
@@ -208,6 +211,7 @@ class Relay:
             try:
                 await self._send(submission)
                 mined = await self._ledger.wait(intent, self.isolation, 0.0)
+                final = await self._ledger.block_number("finalized", self.isolation)
             except NotMined:
                 waiting += 1
             except TransactionReplaced:
@@ -215,7 +219,10 @@ class Relay:
             except (WouldRevert, VouchersRefused, RelayError):
                 continue  # it was never signed, and is dropped
             else:
-                await self._settle(submission, mined.succeeded)
+                if mined.block > final:  # a reorganisation may still take it out
+                    waiting += 1
+                else:
+                    await self._settle(submission, mined.succeeded)
         return waiting
 
     async def _check(self, redemption: Redemption, count: int, data: bytes) -> None:

@@ -221,6 +221,16 @@ def test_a_voucher_is_not_taken_for_two_redemptions(world: World) -> None:
     assert world.refused(world.request(world.call(tag=b"\x01" * 32)), 4) == FailureCode.SPENT
 
 
+def test_a_redemption_that_is_not_final_is_looked_after(world: World) -> None:
+    """Until then a reorganisation may take it out, and the same bytes are sent again."""
+    world.submit(world.call())
+    world.chain.unconfirmed = 1
+    assert result_of(world.relay.tend()) == 1
+    world.chain.unconfirmed = 0
+    assert result_of(world.relay.tend()) == 0
+    assert len(world.chain.signed()) == 1
+
+
 def test_a_relay_without_money_signs_nothing_and_forgets(world: World) -> None:
     """It says that it cannot; with money it takes the same redemption."""
     address = "0x" + world.relay.address.hex()

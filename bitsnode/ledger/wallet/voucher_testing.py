@@ -106,6 +106,10 @@ class VoucherChain(FileChain):
             return self._spent().get((args[0], args[1]), bytes(32))
         raise NotImplementedError(function)
 
+    async def block_number(self, tag: str, isolation: Isolation) -> int:
+        """As `bitsnode.market.relay.RelayLedger` wants it."""
+        return self.reach.confirmed
+
     async def quote(self, source: str, call: Call, isolation: Isolation) -> Fee:
         """As `bitsnode.ledger.wallet.chain.Ledger` wants it."""
         self._simulate(call.data)
