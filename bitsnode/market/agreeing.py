@@ -30,7 +30,8 @@ class Consent:
     """What the buyer allows.
 
     Attributes:
-        confirm: shown the terms; what it returns decides.
+        confirm: shown the terms; what it returns decides. If nobody is there any more, it should
+            return False.
         password: of the wallet.
         own_relay: if no relay does it, it may be submitted from an account of one's own, which
             shows on the chain who bought something.
@@ -60,15 +61,18 @@ async def find_relays(
 class Agreeing:
     """Agrees with the buyer on one purchase.
 
+    The DHT, which learns what is wanted, and the relays, which learn what is paid, are asked on
+    different circuits: one node may be both.
+
     Args:
         tools: of the node.
-        isolation: of the purchase.
+        relays: isolation of what relays are asked.
         on_event: told of the terms.
     """
 
-    def __init__(self, tools: Tools, isolation: Isolation, on_event: OnEvent) -> None:
+    def __init__(self, tools: Tools, relays: Isolation, on_event: OnEvent) -> None:
         self._tools = tools
-        self._isolation = isolation
+        self._relays = relays
         self._on_event = on_event
 
     async def agree(self, signed: SignedOffer, ticket: Ticket, consent: Consent) -> Reserved:
@@ -86,7 +90,7 @@ class Agreeing:
             bitsnode.errors.BitsError: a room below failed.
         """
         own = consent.own_relay and self._tools.own_relay is not None
-        relays = await find_relays(self._tools, signed.offer.fee_limit, self._isolation, own)
+        relays = await find_relays(self._tools, signed.offer.fee_limit, self._relays, own)
         if not relays and not own:
             raise NoRelay
         terms = await self._terms(signed, ticket, relays)
@@ -104,7 +108,8 @@ class Agreeing:
             bitsnode.errors.BitsError: nobody could be asked.
         """
         offer, now = signed.offer, self._tools.clock.seconds()
-        records = await self._tools.records.get_records(offer_key(offer.content), self._isolation)
+        isolation = Isolation.fresh("offer")
+        records = await self._tools.records.get_records(offer_key(offer.content), isolation)
         market = self._tools.market
         try:
             found = best_offer(offer.content, offer.publisher, records, market, now).signed

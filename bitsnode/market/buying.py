@@ -90,7 +90,7 @@ class Buying:
         self._on_event = on_event
         self._on_known = on_known
         self.purchase = purchase
-        isolation = Isolation.fresh("purchase")
+        isolation = Isolation.fresh("relay")
         self._agreeing = Agreeing(tools, isolation, on_event)
         self._sending = Sending(tools, purchase.story, isolation, on_event)
         self._ticket: Ticket | None = None
@@ -211,6 +211,8 @@ class Buying:
         if prepared.redemption != redemption or len(prepared.spends) != 1:
             raise PurchaseError("The wallet proved another payment; this is a bug in bits.")
         self._on_event(ProofMade(self._clock.seconds() - begun))
+        if not consent.own_relay:
+            self._sending.consent = None  # the password is not needed any more
         return Proved(tuple(spend.encode() for spend in prepared.spends))
 
     def _ticket_held(self) -> Ticket:

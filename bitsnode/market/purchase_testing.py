@@ -26,13 +26,15 @@ from bitsnode.ledger.wallet.voucher_values import Ticket, Voucher, VoucherState
 from bitsnode.ledger.wallet.vouchers import RELEASE_SECONDS
 from bitsnode.market.agreeing import Consent
 from bitsnode.market.errors import NotFinalYet, WrongShare
+from bitsnode.market.library import Bought
 from bitsnode.market.offer import SignedOffer
 from bitsnode.market.offer_record import offer_record
 from bitsnode.market.purchase_errors import KeyHolderFault, RelayFault
+from bitsnode.market.purchase_facts import Reserved, Sent, Settled
 from bitsnode.market.purchase_journal import PurchaseJournal
 from bitsnode.market.purchase_needs import RelayFound, Sighting, Tools, pause
 from bitsnode.market.purchase_progress import Event, OnEvent, Terms
-from bitsnode.market.purchases import Bought, Purchases
+from bitsnode.market.purchases import Purchases
 from bitsnode.market.receipt import Receipt
 from bitsnode.market.testing import (
     CHAIN_ID,
@@ -206,6 +208,7 @@ class Node:
         self.journal = PurchaseJournal(path, KEY, CHAIN_ID)
         self.journal.database.before = self._before
         self.events: list[Event] = []
+        self.isolations: dict[str, set[Isolation]] = {"records": set(), "relays": set()}
         self.says = True
         self.tools = Tools(
             world.clock,
@@ -221,6 +224,19 @@ class Node:
             own_relay=_OwnRelay(self),
         )
         self.purchases = Purchases(self.tools, self.journal)
+
+    def _written(self, purpose: str, kind: type[Any]) -> None:
+        """See that what leads to an act is on the disk before it."""
+        facts = self.journal.facts(bytes.fromhex(purpose))
+        if not any(isinstance(fact, kind) for fact in facts):
+            raise AssertionError(f"it acts without a {kind.__name__} in the journal")
+
+    def written(self, tag: bytes, kind: type[Any]) -> None:
+        """The same, of the purchase with the tag of a redemption."""
+        made = [name for name, each in self.world.prepared.items() if each.redemption.tag == tag]
+        for ticket in self.world.reserved.values():
+            if ticket.name in made:
+                self._written(ticket.purpose, kind)
 
     def change(self, **tools: Any) -> None:
         """Give it other tools."""
@@ -265,8 +281,9 @@ class Node:
 
     # Records and Manifests
 
-    async def get_records(self, _key: bytes, _isolation: Isolation) -> list[SignedRecord]:
+    async def get_records(self, _key: bytes, isolation: Isolation) -> list[SignedRecord]:
         """See `Records`."""
+        self.isolations["records"].add(isolation)
         self.fate.point("asked the DHT")
         return list(self.world.records)
 
@@ -327,6 +344,7 @@ class Node:
     async def prepare(self, ticket: Ticket, redemption: Redemption, *, password: str) -> Prepared:
         """See `Proofs`."""
         self.fate.point("before the proof")
+        self._written(ticket.purpose, Reserved)
         world = self.world
         if password != PASSWORD:
             raise BitsError("Wrong password.")
@@ -359,6 +377,7 @@ class Node:
 
     async def settled_until(self) -> int:
         """See `Chain`."""
+        self.fate.point("asked the chain's time")
         if self.world.chain_down:
             raise RpcUnreachable("all of them")
         newest = self.world.block_of(self.world.clock.seconds())
@@ -372,6 +391,7 @@ class Node:
         """See `KeyHolders`."""
         await self._point("before a key holder is asked")
         world = self.world
+        self.written(receipt.tag, Settled)
         world.asked.append(index)
         does = world.holders.get(index, "honest")
         await pause(world.clock, 3600.0 if does == "slow" else 1.0)
@@ -428,8 +448,9 @@ class Proving:
 class _Relays:
     node: Node
 
-    async def find(self, fee_limit: int, _isolation: Isolation) -> list[RelayFound]:
+    async def find(self, fee_limit: int, isolation: Isolation) -> list[RelayFound]:
         """See `Relays`."""
+        self.node.isolations["relays"].add(isolation)
         self.node.fate.point("looked for relays")
         fees = self.node.world.fees
         found = [RelayFound(relay, fees.get(relay, FEE)) for relay in self.node.world.relays]
@@ -442,11 +463,13 @@ class _Relays:
         relay: bytes,
         redemption: Redemption,
         spends: Sequence[Spend],
-        _isolation: Isolation,
+        isolation: Isolation,
     ) -> None:
         """See `Relays`."""
+        self.node.isolations["relays"].add(isolation)
         world, fate = self.node.world, self.node.fate
         fate.point("before a relay is asked")
+        self.node.written(redemption.tag, Sent)
         does = world.relays.get(relay, "refuses")
         if does == "refuses":
             raise RelayFault("The relay takes no payments now.")
@@ -470,6 +493,7 @@ class _OwnRelay:
         if password != PASSWORD or "link" not in accept:
             raise BitsError("Not allowed.")
         self.node.fate.point("before it is sent from an own account")
+        self.node.written(prepared.redemption.tag, Sent)
         world = self.node.world
         world.submitted.append(Landed(prepared, world.clock.seconds()))
 

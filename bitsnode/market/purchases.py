@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Iterable
 from typing import Final
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -14,6 +13,7 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.market.agreeing import Consent
 from bitsnode.market.buying import Buying
+from bitsnode.market.library import Bought, UnderWay, bought_of, under_way_of
 from bitsnode.market.offer_record import best_offer, offer_key
 from bitsnode.market.payment import receipt_of
 from bitsnode.market.purchase import Purchase, Step, Story
@@ -44,48 +44,6 @@ _ERRORS: Final = {
 }
 
 
-@attrs.frozen
-class Bought:
-    """A content that was bought.
-
-    Attributes:
-        name: id of the purchase, 16 bytes.
-        content_id: its name; its title is in the content, if anywhere.
-        link: opens it; shown to nobody unasked.
-        price: wei.
-        bought_at: Unix time in seconds of the offer's quote.
-        block: in which it was paid.
-        liars: onion keys of key holders that gave something else than their share.
-    """
-
-    name: bytes
-    content_id: ContentId
-    link: Link = attrs.field(repr=False)
-    price: int
-    bought_at: int
-    block: int
-    liars: tuple[bytes, ...] = ()
-
-
-@attrs.frozen
-class UnderWay:
-    """A purchase that is not at its end.
-
-    Attributes:
-        name: id of the purchase, 16 bytes.
-        content_id: what is bought.
-        step: what is to be done next.
-        price: wei.
-        deadline: until which it may be paid, Unix time; 0 as long as nothing is reserved.
-    """
-
-    name: bytes
-    content_id: ContentId
-    step: Step
-    price: int
-    deadline: int
-
-
 class Purchases:
     """All purchases of a node.
 
@@ -101,6 +59,7 @@ class Purchases:
         self._journal = journal
         self._running: dict[bytes, _Run] = {}
         self._locks: dict[bytes, DeferredLock] = {}
+        self._starting = DeferredLock()  # so that none is started twice, or from what it was before
 
     async def take_up(self) -> int:
         """Go on with all that was cut short; return how many there are. At each start, and hourly.
@@ -112,9 +71,7 @@ class Purchases:
         """
         names = await self._tools.run(lambda: self._journal.purchases(under_way=True))
         for name in names:
-            if name not in self._running:
-                purchase = await self._load(name)
-                self._start(name, purchase, None)
+            await self._resume(name)
         return len(names)
 
     async def stop(self) -> None:
@@ -138,19 +95,18 @@ class Purchases:
         lock = self._locks.setdefault(content_id.digest, DeferredLock())
         await lock.acquire()  # two at the same time are one purchase
         try:
-            name, purchase = await self._find(content_id)
-            if name is not None and purchase.story.opened is not None:
-                return _bought(name, purchase.story)
+            name = await self._find(content_id)
             if name is None:
-                name, purchase = await self._begin(content_id, on_event)
-            running = self._join(name, purchase, consent, on_event)
+                running = await self._begin(content_id, consent, on_event)
+            else:
+                running = await self._resume(name, consent, on_event)
         finally:
             lock.release()
         try:
             story = await running.wait()
         finally:
-            running.listeners.remove(on_event)
-        return _result(name, story, running.buying.failure)
+            running.forget(on_event)
+        return _result(running.name, story, running.buying.failure)
 
     async def cancel(self, name: bytes) -> None:
         """Give a purchase up of which nothing was sent; its voucher is given back.
@@ -159,23 +115,20 @@ class Purchases:
             UnknownPurchase: there is none.
             TooLateToCancel: the payment may be on its way.
         """
-        purchase = await self._load(name)
-        if purchase.step is Step.DONE:
-            raise UnknownPurchase
-        running = self._running.get(name) or self._start(name, purchase, None)
+        running = await self._resume(name)
         running.buying.cancel()
 
     # The library
 
     async def library(self) -> list[Bought]:
         """Return what was bought, the oldest first."""
-        found = [_bought(name, story) for name, story in await self._stories() if story.opened]
+        found = [bought_of(name, story) for name, story in await self._stories() if story.opened]
         return sorted(found, key=lambda bought: bought.bought_at)
 
     async def under_way(self) -> list[UnderWay]:
         """Return the purchases that are not at their end, and the content they are of."""
         names = await self._tools.run(lambda: self._journal.purchases(under_way=True))
-        return [_under_way(name, await self._load(name)) for name in names]
+        return [under_way_of(name, await self._load(name)) for name in names]
 
     async def link(self, content_id: ContentId) -> Link:
         """Return what opens a content that was bought.
@@ -211,7 +164,7 @@ class Purchases:
         names = await self._tools.run(self._journal.purchases)
         return [(name, (await self._load(name)).story) for name in names]
 
-    async def _find(self, content_id: ContentId) -> tuple[bytes | None, Purchase]:
+    async def _find(self, content_id: ContentId) -> bytes | None:
         """Return the purchase of a content that succeeded, or else one that may still."""
         going = None
         for name in await self._tools.run(self._journal.purchases):
@@ -221,12 +174,13 @@ class Purchases:
             if story.signed.offer.content != content_id.digest:
                 continue
             if story.opened is not None:
-                return name, purchase
-            if purchase.step not in (Step.DONE, Step.RELEASE, Step.RESERVE) or running is not None:
-                going = (name, purchase) if story.failed is None else going
-        return going or (None, Purchase())
+                return name
+            # one that was cut short before the buyer said yes is over
+            if not story.known and (running is not None or purchase.step is not Step.RESERVE):
+                going = name
+        return going
 
-    async def _begin(self, content_id: ContentId, on_event: OnEvent) -> tuple[bytes, Purchase]:
+    async def _begin(self, content_id: ContentId, consent: Consent, on_event: OnEvent) -> "_Run":
         on_event(LookingForOffer())
         tools, isolation = self._tools, Isolation.fresh("offer")
         content = content_id.digest
@@ -236,28 +190,39 @@ class Purchases:
         found = best_offer(content, manifest.publisher, records, tools.market, now)
         fact = Quoted(found.signed.data, manifest.whitening_commitment, int(now))
         name = secrets.token_bytes(ID_SIZE)
-        await tools.run(lambda: self._journal.begin(name, fact))
-        return name, Purchase([fact])
+        await self._starting.acquire()
+        try:
+            await tools.run(lambda: self._journal.begin(name, fact))
+            return self._start(name, Purchase([fact]), consent, on_event)
+        finally:
+            self._starting.release()
 
-    def _join(self, name: bytes, purchase: Purchase, consent: Consent, on_event: OnEvent) -> "_Run":
-        running = self._running.get(name)
-        if running is None:
-            return self._start(name, purchase, consent, on_event)
-        running.listeners.append(on_event)
-        if running.buying.consent is None:
+    async def _resume(
+        self, name: bytes, consent: Consent | None = None, *listeners: OnEvent
+    ) -> "_Run":
+        """Return the run of a purchase, which is started if it does not run."""
+        await self._starting.acquire()
+        try:
+            running = self._running.get(name)
+            if running is None:
+                return self._start(name, await self._load(name), consent, *listeners)
+        finally:
+            self._starting.release()
+        running.listeners += listeners
+        if consent is not None and running.buying.consent is None:
             running.buying.consent = consent
         return running
 
     def _start(
         self, name: bytes, purchase: Purchase, consent: Consent | None, *listeners: OnEvent
     ) -> "_Run":
-        running = _Run(listeners)
+        running = _Run(name, listeners)
         running.buying = Buying(
             self._tools, self._journal, name, purchase, running.tell, running.settle
         )
         if consent is not None:
             running.buying.consent = consent
-        if purchase.step is not Step.RESERVE:
+        if purchase.step not in (Step.RESERVE, Step.DONE):
             running.tell(TakenUp(purchase.step.value))
         self._running[name] = running
         running.task = Deferred.fromCoroutine(running.buying.run())
@@ -279,15 +244,25 @@ class _Run:
     buying: Buying
     task: "Deferred[None]"
 
-    def __init__(self, listeners: Iterable[OnEvent]) -> None:
+    def __init__(self, name: bytes, listeners: Iterable[OnEvent]) -> None:
+        self.name = name
         self.listeners = list(listeners)
         self._waiters: list[Deferred[None]] = []
         self._failed: Failure | None = None
 
     def tell(self, event: Event) -> None:
-        """Tell all who listen."""
+        """Tell all who listen; who cannot be told any more is no reason to stop."""
         for listener in list(self.listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception as error:
+                _log.warn("Progress is not shown: {kind}", kind=type(error).__name__)
+                self.forget(listener)
+
+    def forget(self, listener: OnEvent) -> None:
+        """Tell somebody nothing any more."""
+        if listener in self.listeners:
+            self.listeners.remove(listener)
 
     async def wait(self) -> Story:
         """Return the story when it is known how it ends.
@@ -318,32 +293,9 @@ class _Run:
         return bool(waiters)
 
 
-def _bought(name: bytes, story: Story) -> Bought:
-    opened, settled, quoted, offer = story.opened, story.settled, story.quoted, story.signed.offer
-    if opened is None or settled is None or quoted is None:
-        raise NotBought
-    content_id = ContentId(offer.content)
-    return Bought(
-        name=name,
-        content_id=content_id,
-        link=Link(content_id, opened.secret, opened.whitening),
-        price=offer.price,
-        bought_at=quoted.at,
-        block=settled.block,
-        liars=tuple(offer.holders[index - 1].onion_key for index in story.liars),
-    )
-
-
-def _under_way(name: bytes, purchase: Purchase) -> UnderWay:
-    story = purchase.story
-    offer, reserved = story.signed.offer, story.reserved
-    deadline = reserved.deadline if reserved else 0
-    return UnderWay(name, ContentId(offer.content), purchase.step, offer.price, deadline)
-
-
 def _result(name: bytes, story: Story, failure: BitsError | None) -> Bought:
     if story.opened is not None:
-        return _bought(name, story)
+        return bought_of(name, story)
     if story.cheated is not None:
         raise PublisherCheated
     if failure is not None:

@@ -29,7 +29,7 @@ class Sending:
     Args:
         tools: of the node.
         story: of the purchase.
-        isolation: of the purchase.
+        isolation: of what relays are asked.
         on_event: told of progress.
 
     Attributes:

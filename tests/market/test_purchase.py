@@ -222,13 +222,13 @@ def test_an_offer_of_somebody_else_is_not_even_shown(world, start):
         valid_from=NOW - 1,
     )
     world.announce(SignedOffer.sign(forged, other))
-    node = start()
-    drive(node, node.buy())
-    assert of(Terms, node)[0].offer_hash == world.signed.hash
-    world.records.pop(0)
+    real = world.records.pop(0)
     node = start()
     with pytest.raises(errors.NoOffer):
-        drive(node, node.purchases._begin(world.content_id, lambda _event: None))
+        drive(node, node.buy())
+    world.records.append(real)
+    drive(node, node.buy())
+    assert of(Terms, node)[0].offer_hash == world.signed.hash
 
 
 def test_an_expired_offer_says_so(tmp_path):
@@ -344,6 +344,17 @@ def test_after_the_deadline_the_voucher_is_free_only_when_the_chain_says_so(worl
     idle(node, 3600)
     assert not world.reserved
     assert drive(node, node.purchases.under_way()) == []
+
+
+def test_the_chain_is_looked_at_after_its_time(world, start):
+    """The other way round, a payment could become final between the two, and be missed."""
+    world.relays = {b"\x21" * 32: "idle"}
+    node = start()
+    with pytest.raises(errors.PaymentExpired):
+        drive(node, node.buy())
+    asked = [each for each in node.fate.passed if each.startswith("asked the chain")]
+    last = len(asked) - asked[::-1].index("asked the chain's time")
+    assert asked[last:] == ["asked the chain"]
 
 
 def test_a_payment_that_landed_at_the_last_moment_counts(world, start):
@@ -629,3 +640,44 @@ def test_facts_of_a_real_purchase_are_in_order(world, start):
     ]
     sent = next(fact for fact in node.journal.facts(name) if isinstance(fact, Sent))
     assert sent.relay == b"\x21" * 32
+
+
+def test_who_cannot_be_told_any_more_stops_nothing(world, start):
+    """The terminal that showed the progress broke."""
+    node = start()
+
+    def broken(event):
+        if isinstance(event, Terms):
+            raise OSError
+
+    consent = node.consent()
+    assert drive(node, node.purchases.buy(world.content_id, consent, broken)).price == PRICE
+
+
+def test_the_dht_and_the_relays_are_asked_on_different_circuits(world, start):
+    """One node may be both, and would else know what the payment was for."""
+    node = start()
+    drive(node, node.buy())
+    assert node.isolations["records"]
+    assert node.isolations["relays"]
+    assert not node.isolations["records"] & node.isolations["relays"]
+
+
+def test_a_purchase_is_started_once_however_often_it_is_taken_up(world, start):
+    """Two runs of one purchase would write over each other."""
+    world.relays = {b"\x21" * 32: "idle"}
+    node = start()
+    with pytest.raises(TooLong):
+        drive(node, node.buy(), limit=30)
+    node = start()
+    world.relays[b"\x21" * 32] = "honest"
+
+    async def all_at_once():
+        work = [node.purchases.take_up(), node.buy(), node.purchases.take_up(), node.buy()]
+        return await gatherResults([Deferred.fromCoroutine(each) for each in work])
+
+    _count, first, _again, second = drive(node, all_at_once())
+    assert first == second
+    kinds = [type(fact).__name__ for fact in node.journal.facts(first.name)]
+    assert kinds.count("Opened") == kinds.count("Settled") == 1
+    assert len(world.submitted) == 1

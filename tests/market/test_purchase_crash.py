@@ -37,14 +37,15 @@ def bad_world():
 @pytest.mark.parametrize("make", [World.of, bad_world], ids=["good", "bad"])
 def test_killed_at_each_point_it_is_bought_once(tmp_path_factory, make):
     """Each disk write, before and after its commit, and each thing done outside."""
-    passed = points(tmp_path_factory, make)
-    assert len(passed) > 40
-    for at in range(1, len(passed) + 1):
+    passed, deaths = points(tmp_path_factory, make), 0
+    for at in range(1, len(passed) + 5):  # lots are drawn, so some lives are longer than others
         world, path = make(), tmp_path_factory.mktemp("life") / "purchases.db"
         bought, _node = live(world, path, at)
-        assert bought is None, passed[at - 1]
-        bought, _node = live(world, path)
+        if bought is None:
+            deaths += 1
+            bought, _node = live(world, path)
         check(world, bought)
+    assert deaths > 40
 
 
 def test_killed_again_and_again_it_is_bought_once(tmp_path_factory):
