@@ -115,6 +115,7 @@ class _Toml:
         "rpc",
         "own_rpc",
         "deployment",
+        "relay",
     )
 
     @classmethod
@@ -142,6 +143,12 @@ class _Toml:
             raise BadSettings(f'{self.path}: "{key}" should be a list of texts in quotes.')
         return value
 
+    def flag(self, key: str) -> bool:
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise BadSettings(f'{self.path}: "{key}" should be true or false.')
+        return value
+
     def file(self, key: str) -> Path | None:
         """Return the path of a file, which may be relative to the home."""
         value = self.text(key)
@@ -162,6 +169,7 @@ class Settings:
         rpc: URLs of the chain's RPC servers, each run by somebody else.
         own_rpc: URL of the RPC server of one's own chain node; "" for none.
         deployment: file that says where the contracts of bits are on that chain.
+        relay: submit payments of others for a fee; on a localnet always.
     """
 
     home: Path
@@ -173,6 +181,7 @@ class Settings:
     rpc: tuple[str, ...] = ()
     own_rpc: str = ""
     deployment: Path | None = None
+    relay: bool = False
 
     @classmethod
     def load(
@@ -200,9 +209,10 @@ class Settings:
             raise BadSettings(
                 "bits reaches tor only through a unix socket: give --tor-control unix:/PATH."
             )
+        chosen = named_network(network or file.text("network") or "public")
         return cls(
             home=where,
-            network=named_network(network or file.text("network") or "public"),
+            network=chosen,
             localnet=(localnet or default_localnet()).absolute(),
             tor_control=Path(control.removeprefix("unix:")) if control else None,
             bootstrap=tuple(bootstrap or file.texts("bootstrap")),
@@ -210,4 +220,5 @@ class Settings:
             rpc=tuple(rpc or file.texts("rpc")),
             own_rpc=own_rpc or file.text("own_rpc") or "",
             deployment=deployment or file.file("deployment"),
+            relay=chosen == LOCAL or file.flag("relay"),
         )

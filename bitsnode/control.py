@@ -16,6 +16,7 @@ from bitsnode.config import Settings
 from bitsnode.content.service import ContentService
 from bitsnode.dht.service import DhtService, DhtState
 from bitsnode.identity import NodeIdentity
+from bitsnode.market_access import MarketAccess
 from bitsnode.store.store import Store
 from bitsnode.wire.card import Capability
 from onion.address import OnionAddress
@@ -39,6 +40,7 @@ class Parts(Protocol):
     dht: DhtService
     content: ContentService
     chain: ChainAccess
+    market: MarketAccess
 
 
 class NodeControl:
@@ -93,6 +95,7 @@ class NodeControl:
             },
             "counters": attrs.asdict(counters),
             "chain": attrs.asdict(parts.chain.status()),
+            "relay_account": parts.market.relay_account() if self._settings.relay else None,
         }
 
     def _state(self) -> str:
@@ -165,19 +168,12 @@ class NodeControl:
     async def get(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Fetch ``link`` to ``output``, or the bytes ``range`` = [first, last] of it."""
         link = arguments.get("link")
-        wanted = arguments.get("range")
         if not isinstance(link, str):
-            raise BadArguments
-        if wanted is not None and not (
-            isinstance(wanted, list)
-            and len(wanted) == 2
-            and all(isinstance(part, int) and part >= 0 for part in wanted)
-        ):
             raise BadArguments
         done = await self._parts.content.get(
             Link.parse(link),
             _absolute(arguments, "output"),
-            None if wanted is None else (wanted[0], wanted[1]),
+            byte_range(arguments),
             lambda event: report(event_line(event)),
         )
         return {
@@ -196,11 +192,32 @@ def _absolute(arguments: Mapping[str, Any], name: str) -> Path:
     return Path(found)
 
 
+def byte_range(arguments: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the first and the last byte wanted, or None for all."""
+    wanted = arguments.get("range")
+    if wanted is None:
+        return None
+    if not isinstance(wanted, list) or len(wanted) != 2:
+        raise BadArguments
+    if not all(isinstance(part, int) and part >= 0 for part in wanted):
+        raise BadArguments
+    return wanted[0], wanted[1]
+
+
 def event_line(event: Any) -> dict[str, object]:
     """Return a progress event for the wire: its class's name and its values."""
-    values = {
-        key: value if isinstance(value, int | float | str | bool) else str(value)
-        for key, value in attrs.asdict(event, recurse=False).items()
-    }
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
-    return {"event": name, **values}
+    return {"event": name, **_plain(event)}
+
+
+def _plain(event: Any) -> dict[str, Any]:
+    """Return the values of an attrs object, those that are attrs objects likewise."""
+    plain: dict[str, Any] = {}
+    for key, value in attrs.asdict(event, recurse=False).items():
+        if attrs.has(type(value)):
+            plain[key] = _plain(value)
+        elif value is None or isinstance(value, int | float | str):
+            plain[key] = value
+        else:
+            plain[key] = value.hex() if isinstance(value, bytes) else str(value)
+    return plain

@@ -76,6 +76,11 @@ class NodeIdentity:
         return self._card
 
     @property
+    def sealing_seed(self) -> bytes:
+        """Private half of the card's sealing key (X25519), 32 bytes."""
+        return bytes(self._sealing_key)
+
+    @property
     def solved(self) -> bool:
         """Whether a nonce is known that this network accepts."""
         nonce = self._file.nonce

@@ -20,6 +20,10 @@ from bitsnode.duties import Duties
 from bitsnode.events import NodeEvent, NodeIdentified, NodeReachable, PeersUnknown, PuzzleBegun
 from bitsnode.home import HomeLock
 from bitsnode.identity import NodeIdentity
+from bitsnode.market.relay_responder import REQUESTS as RELAY_REQUESTS
+from bitsnode.market.responder import REQUESTS as CUSTODY_REQUESTS
+from bitsnode.market_access import MarketAccess, OnDemand
+from bitsnode.market_control import MarketControl
 from bitsnode.own_tor import own_tor
 from bitsnode.peer.client import PeerClient
 from bitsnode.peer.server import PeerServer
@@ -88,11 +92,20 @@ class Node:
         purse = WalletControl(parts.chain.wallet, parts.chain.sync)
         chain = parts.chain
         vouchers = VoucherControl(chain.wallet, chain.vouchers, chain.redeeming)
-        commands = {**control.commands(), **purse.commands(), **vouchers.commands()}
+        market = MarketControl(
+            parts.content,
+            chain.wallet,
+            parts.market.selling,
+            parts.market.purchases,
+            lambda: chain.vouchers().denominations(),
+        )
+        controls = (control, purse, vouchers, market)
+        commands = {name: run for each in controls for name, run in each.commands().items()}
         self._api = listen(self._reactor, self._settings.home, commands)
         solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts
         await parts.tor.start()
         self._spawn(parts.chain.tend())
+        self._spawn(parts.market.tend())
         if not parts.identity.solved:
             self._report(PuzzleBegun(self._settings.network.card_bits))
             self._join(parts, bootstrap)
@@ -170,6 +183,7 @@ class _Parts:
     server: PeerServer
     duties: Duties
     chain: ChainAccess
+    market: MarketAccess
     isolation: Isolation
     joined: bool = False
 
@@ -183,7 +197,8 @@ class _Parts:
         read: Callable[[Callable[[], Any]], Awaitable[Any]],
     ) -> "_Parts":
         home, network = settings.home, settings.network
-        capabilities = Capability.STORAGE if settings.storage else 0
+        capabilities = Capability.STORAGE | Capability.CUSTODY if settings.storage else 0
+        capabilities |= Capability.RELAY if settings.relay else 0
         identity = NodeIdentity(home / "keys", network, capabilities)
         tor = own_tor(reactor, settings, home, report, exits=_needs_exits(settings))
         isolation = Isolation.fresh("node")
@@ -199,19 +214,27 @@ class _Parts:
         prices = Prices(identity.onion_key.public_key, network.share_bits, network.record_bits)
         store = Store(home, prices, Limits.of(settings.storage), _tell_fault)
         keeper = StoreResponder(store, reactor.seconds, run, read)
-        server = PeerServer(reactor, network, shown, _responders(dht.responder, keeper))
         own = identity.onion_key.public_key
         content = ContentService(reactor, run, client, dht, network, home, own)
         duties = Duties(reactor, identity, store, dht, network, isolation, run)
-        http = HttpClient(reactor, tor, tor.exits)
-        chain = ChainAccess(reactor, settings, http, run)
-        return cls(identity, tor, store, client, dht, content, server, duties, chain, isolation)
+        chain = ChainAccess(reactor, settings, HttpClient(reactor, tor, tor.exits), run)
+        market = MarketAccess(reactor, settings, chain, identity, client, dht, content, run)
+        table = _responders(dht.responder, keeper)
+        if settings.storage:
+            table |= dict.fromkeys(CUSTODY_REQUESTS, OnDemand(market.custody))
+        if settings.relay:
+            table |= dict.fromkeys(RELAY_REQUESTS, OnDemand(market.relay))
+        server = PeerServer(reactor, network, shown, table)
+        return cls(
+            identity, tor, store, client, dht, content, server, duties, chain, market, isolation
+        )
 
     async def stop(self) -> None:
         if self.joined:
             await self.dht.stop()
         await self.client.stop()
         await self.server.stop()
+        await self.market.stop()
         await self.chain.stop()
         await self.tor.stop()
         self.store.close()

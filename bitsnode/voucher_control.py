@@ -1,7 +1,7 @@
 """What the control API can do with the vouchers of a node's wallet: one method a command."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -15,6 +15,7 @@ from bitsnode.ledger.wallet.voucher_values import Kit, Voucher
 from bitsnode.ledger.wallet.vouchers import Vouchers
 
 CASH_OUT: Final = "cash-out"
+ACCEPTED: Final[tuple[Literal["link"], ...]] = ("link",)  # the terms were shown before
 
 
 class VoucherControl:
@@ -95,7 +96,7 @@ class VoucherControl:
         done = await redeeming.submit(
             prepared,
             password=password,
-            accept=("link",),
+            accept=ACCEPTED,
             on_event=lambda event: report(event_line(event)),
         )
         return {"done": True, "transaction": done.transaction_hash, "fee": done.fee, **terms}

@@ -26,3 +26,8 @@ def wei_of(text: str) -> int:
     if not coins.is_finite() or not 0 < coins <= MOST_COINS or coins * COIN != int(coins * COIN):
         raise BadAmount
     return int(coins * COIN)
+
+
+def coins(wei: int) -> str:
+    """Return an amount for a person."""
+    return f"{(Decimal(wei) / COIN).normalize():f}"

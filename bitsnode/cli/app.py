@@ -9,14 +9,17 @@ import click
 from bitsnode import __version__
 from bitsnode.cli.context import CommandLine
 
-# name -> (module with a click command called ``command``, line of help). The help stands here so
-# that ``bitsnode --help`` imports no command and with it no Twisted.
+# name -> (module, with a click command called ``command`` or as is said behind a colon; line of
+# help). The help stands here so that ``bitsnode --help`` imports no command and no Twisted.
 COMMANDS: Final = {
+    "buy": ("bitsnode.cli.market:buy", "Buy a content with a voucher."),
     "chain": ("bitsnode.cli.chain", "Run a chain of your own, for trying things out."),
     "doctor": ("bitsnode.cli.doctor", "Check this machine and the running node."),
     "earnings": ("bitsnode.cli.earnings", "Show what buyers have paid."),
     "get": ("bitsnode.cli.get", "Fetch a content by its link."),
+    "library": ("bitsnode.cli.market:library", "List what was bought."),
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),
+    "offers": ("bitsnode.cli.market:offers", "List what this node has on sale."),
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),
     "publish": ("bitsnode.cli.publish", "Encrypt a file and spread it over the nodes."),
     "wallet": ("bitsnode.cli.wallet", "Make a wallet, see what it holds, send money."),
@@ -35,8 +38,8 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = module.command
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

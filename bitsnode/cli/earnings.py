@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from bitsnode.cli.amount import coins
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.remote import run_command
-from bitsnode.cli.wallet import coins, password_option, read_password
+from bitsnode.cli.wallet import password_option, read_password
 
 
 @click.command()

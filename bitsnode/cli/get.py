@@ -36,9 +36,16 @@ class ByteRange(click.ParamType[tuple[int, int]]):
 @json_option
 @click.pass_obj
 def command(line: CommandLine, link: str, output: Path, byte_range: tuple[int, int] | None) -> None:
-    """Fetch the content of LINK into a file. What was fetched before is not fetched again."""
-    arguments = {"link": link, "output": str(output.absolute()), "range": byte_range}
-    run_command(line, "get", arguments, _show)
+    """Fetch the content of LINK into a file. What was fetched before is not fetched again.
+
+    Instead of a link, the name of a content that was bought will do.
+    """
+    if "#" in link:
+        arguments = {"link": link, "output": str(output.absolute()), "range": byte_range}
+        run_command(line, "get", arguments, _show)
+    else:
+        bought = {"content_id": link.removeprefix("bits:"), "output": str(output.absolute())}
+        run_command(line, "get-bought", bought | {"range": byte_range}, _show)
 
 
 def _show(result: dict[str, Any]) -> str:

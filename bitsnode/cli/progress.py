@@ -6,6 +6,8 @@ Needs the event as it comes over the control socket only, so that no command imp
 from collections.abc import Callable
 from typing import Any, Final
 
+from bitsnode.cli.amount import coins
+
 Event = dict[str, Any]
 
 
@@ -35,6 +37,15 @@ def _of(event: Event) -> str:
 def _code(event: Event) -> str:
     small = ", a small network: a smaller code than usual" if event["smaller_than_usual"] else ""
     return f"{event['willing']} nodes are willing: any {event['k']} of {event['n']}{small}"
+
+
+def _terms(event: Event) -> str:
+    crowd = event.get("crowd")
+    hidden = f"among {crowd['unspent'] + 1}" if isinstance(crowd, dict) else "in an unknown crowd"
+    return (
+        f"costs {coins(event['price'])} coins, {coins(event['fee'])} of it for the relay; your"
+        f" voucher hides {hidden}; any {event['threshold']} of {event['holders']} holders open it"
+    )
 
 
 def _waiting(event: Event) -> str:
@@ -67,6 +78,21 @@ _WORDS: Final[dict[str, Callable[[Event], str]]] = {
     "asking_balances": lambda e: f"asking what {e['total']} addresses hold, {e['done']} done",
     "finishing": lambda e: f"finishing a withdrawal to {e['destination']} that was cut short",
     "proving": lambda e: "making the proof that spends the voucher",
+    "looking_for_holders": lambda e: "looking for nodes that keep the key",
+    "entrusting": lambda e: f"splitting the key among up to {e['candidates']} nodes",
+    "in_custody": lambda e: f"any {e['threshold']} of {e['holders']} nodes can open it",
+    "offer_announced": lambda e: f"the offer is announced at {e['nodes']} nodes",
+    "looking_for_offer": lambda e: "looking for the offer",
+    "terms": _terms,
+    "taken_up": lambda e: f"going on with the purchase: {e['step']}",
+    "proof_made": lambda e: "the proof is made",
+    "submitting": lambda e: "handing the payment to a relay",
+    "relay_failed": lambda e: f"a relay failed: {e.get('reason', '')}",
+    "in_block": lambda e: f"paid in block {e.get('block', '')}",
+    "reorganised": lambda e: "the chain was reorganised: looking for the payment again",
+    "key_share_came": lambda e: f"key share from holder {e.get('index', '')}",
+    "holder_lied": lambda e: f"key holder {e.get('index', '')} lied and is named",
+    "holder_silent": lambda e: f"key holder {e.get('index', '')}: {e.get('reason', '')}",
     "sending": lambda e: f"sending transaction {e['number']} of {e['total']}",
     "decoding": lambda e: f"decrypting {_of(e)}",
 }

@@ -12,8 +12,11 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred, DeferredSemaphore, FirstError, gatherResults
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger, globalLogBeginner, textFileLogObserver
 
+from bitsnode.cli.client import call
+from bitsnode.cli.ipc import ChainAnswered, ask_chain
 from bitsnode.cli.localnet_state import (
     LocalnetChain,
     LocalnetNode,
@@ -29,6 +32,7 @@ from onion.localnet import PrivateTorNetwork
 
 STARTING_AT_ONCE = 8  # nodes; each starts a tor, and more than this on few cores only wait
 ACQUAINTED_POLL = 0.1  # seconds
+RELAY_FUNDS = 10**18  # wei
 ACQUAINTED_LIMIT = 30.0  # seconds; then the localnet is usable all the same
 
 _log = Logger()
@@ -100,6 +104,7 @@ class Supervisor:
             starting += [turns.run(Deferred.fromCoroutine, self._start_node(n)) for n in missing]
             await gatherResults(starting, consumeErrors=True)
             await self._wait_until_acquainted()
+            await deferToThread(self._fund_relays)
         finally:
             self._busy = False
         nodes = tuple(self._describe(self._nodes[number]) for number in sorted(self._nodes))
@@ -108,6 +113,18 @@ class Supervisor:
         self._tell(attrs.evolve(self._state, ready=True, text=text, nodes=nodes, chain=chain))
         if self._file.revival_requested():
             await self._start_missing()
+
+    def _fund_relays(self) -> None:
+        """Give every relay money for gas, as its operator would; blocks."""
+        for node in self._nodes.values():
+            try:
+                account = call(node.home, "status")["relay_account"]
+                funds = ask_chain(self._file.directory / "chain", "eth_getBalance", [account])
+                if int(funds, 16) < RELAY_FUNDS:
+                    arguments = [account, hex(RELAY_FUNDS)]
+                    ask_chain(self._file.directory / "chain", "bits_fund", arguments)
+            except (BitsError, ChainAnswered) as error:
+                _log.warn("a relay has no money: {reason}", reason=str(error))
 
     async def _wait_until_acquainted(self) -> None:
         """Wait until the nodes of a small network know each other, as they soon do by themselves.

@@ -3,13 +3,12 @@
 import getpass
 import stat
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bitsnode.cli.amount import COIN, BadAmount, wei_of
+from bitsnode.cli.amount import BadAmount, coins, wei_of
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.remote import run_command
 from bitsnode.errors import BitsError
@@ -211,11 +210,6 @@ def _read_secret(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise SecretFileUnusable(f"{path} cannot be read: {reason}.") from error
-
-
-def coins(wei: int) -> str:
-    """Return an amount for a person."""
-    return f"{(Decimal(wei) / COIN).normalize():f}"
 
 
 def _show_created(result: dict[str, Any]) -> str:

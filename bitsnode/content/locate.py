@@ -112,7 +112,7 @@ class Locator:
                 try:
                     if record.kind == RecordKind.PLACEMENT:
                         placements.append((record.sequence, open_placement(digest, record.value)))
-                    else:
+                    elif record.kind == RecordKind.PROVIDER:
                         providers.append(unseal_provider(digest, record.value))
                 except BadPlacement:
                     continue

@@ -28,6 +28,7 @@ class Published:
     Attributes:
         content_id: its name.
         link: who has it can read the content.
+        publisher_seed: of the key that signed the manifest, 32 bytes; it signs offers, too.
         sha256: of the plaintext, 32 bytes.
         bytes: of plaintext.
         code: ``k/n``.
@@ -36,6 +37,7 @@ class Published:
 
     content_id: ContentId
     link: Link = attrs.field(repr=False)
+    publisher_seed: bytes = attrs.field(repr=False)
     sha256: bytes
     bytes: int
     code: str
@@ -140,6 +142,7 @@ def _result(job: Job) -> Published:
     return Published(
         content_id=journal.link.content_id,
         link=journal.link,
+        publisher_seed=journal.publisher_seed,
         sha256=journal.sha256,
         bytes=journal.size,
         code=str(journal.code),

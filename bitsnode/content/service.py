@@ -7,13 +7,17 @@ from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.codec.link import Link
+from bitsnode.codec.manifest import Manifest
 from bitsnode.config import Network
 from bitsnode.content import partial as kept
 from bitsnode.content.asking import Dht, Peers, Run, Tools
 from bitsnode.content.get import Fetched, Get, Range, partial_of
 from bitsnode.content.journal import Jobs
+from bitsnode.content.locate import Locator
 from bitsnode.content.progress import OnEvent
 from bitsnode.content.publish import Publish, Published
+from bitsnode.ids import ContentId
+from onion.isolation import Isolation
 
 
 class ContentService:
@@ -63,6 +67,16 @@ class ContentService:
         """
         publish = Publish(self._tools, self._jobs, self._publishing, self._own_key, progress)
         return await publish.publish(path)
+
+    async def manifest(self, content: ContentId, isolation: Isolation) -> Manifest:
+        """Return the manifest of a content, verified; needs no more than its name.
+
+        Raises:
+            BitsError: one sentence; see `bitsnode.content.errors` and `bitsnode.codec.errors`.
+        """
+        locator = Locator(self._tools, isolation, content, lambda _event: None)
+        sealed = await locator.manifest(await locator.whereabouts())
+        return sealed.manifest
 
     async def get(
         self, link: Link, output: Path, wanted: Range | None, progress: OnEvent

@@ -35,11 +35,12 @@ class Cap:
     size: int
 
 
-# 64 slots a key in all. Each kind has its own cap, so that a flood of small provider records
-# cannot keep out the placement, nor the other way round.
+# 68 slots a key in all. Each kind has its own cap, so that a flood of small provider records
+# cannot keep out the placement or the offer, nor the other way round.
 CAPS: Final = {
     RecordKind.PROVIDER: Cap(60, 60 * 1024),
     RecordKind.PLACEMENT: Cap(4, 4 * MAX_RECORD),
+    RecordKind.OFFER: Cap(4, 4 * MAX_RECORD),
 }
 
 
@@ -113,13 +114,13 @@ class RecordTable:
     def sample(
         self, key: bytes, count: int, now: float, below: Callable[[int], int] = secrets.randbelow
     ) -> list[SignedRecord]:
-        """Return up to ``count`` records of a key: placements first, then providers at random.
+        """Return up to ``count`` records of a key: providers last, drawn at random.
 
         Storers draw differently, so who asks several of them sees more than ``count``.
         """
         providers = self.get(key, now)
-        found = [s for s in providers if s.record.kind == RecordKind.PLACEMENT][:count]
-        providers = [s for s in providers if s.record.kind != RecordKind.PLACEMENT]
+        found = [s for s in providers if s.record.kind != RecordKind.PROVIDER][:count]
+        providers = [s for s in providers if s.record.kind == RecordKind.PROVIDER]
         while providers and len(found) < count:
             found.append(providers.pop(below(len(providers))))
         return found

@@ -231,6 +231,20 @@ class DhtService:
         Raises:
             NoPeers: there is nobody to ask.
         """
+        return await self._find_able(Capability.STORAGE, count, isolation)
+
+    async def find_custodians(self, count: int, isolation: Isolation) -> list[SignedCard]:
+        """Return up to ``count`` different nodes that keep key shares; as `find_storers` does."""
+        return await self._find_able(Capability.CUSTODY, count, isolation)
+
+    def relays(self) -> list[bytes]:
+        """Return the onion keys (32 bytes) of the nodes known that submit redemptions."""
+        cards = [contact.card.card for contact in self.contacts()]
+        return [card.onion_key for card in cards if card.can(Capability.RELAY)]
+
+    async def _find_able(
+        self, capability: int, count: int, isolation: Isolation
+    ) -> list[SignedCard]:
         self._need_peers()
         found: dict[bytes, SignedCard] = {}
         dry = 0
@@ -238,7 +252,7 @@ class DhtService:
             before = len(found)
             answered = await self._lookups.find_node(secrets.token_bytes(DIGEST_SIZE), isolation)
             for card in answered:
-                if card.card.can(Capability.STORAGE):
+                if card.card.can(capability):
                     found.setdefault(card.card.onion_key, card)
             if len(answered) < K:
                 break

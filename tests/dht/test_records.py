@@ -149,6 +149,7 @@ def test_slots_of_a_key_are_capped_per_kind(make):
     assert caught.value.code == FailureCode.FULL
     table.put(make.record(seed, slot=3, sequence=2), make.now)
     table.put(make.record(seed, kind=RecordKind.PLACEMENT), make.now)
+    table.put(make.record(seed, kind=RecordKind.OFFER), make.now)
 
 
 def test_bytes_of_a_key_are_capped(make):

@@ -1,0 +1,175 @@
+"""What the control API can do in the market: sell, buy, and open what was bought."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from bitsnode.api.app import BadArguments, Command, Report
+from bitsnode.content.service import ContentService
+from bitsnode.control import byte_range, event_line
+from bitsnode.errors import BitsError
+from bitsnode.ids import ContentId
+from bitsnode.ledger.wallet.results import Addresses
+from bitsnode.market.agreeing import Consent
+from bitsnode.market.errors import UnknownDenomination
+from bitsnode.market.library import Bought
+from bitsnode.market.purchase_progress import Terms
+from bitsnode.market.purchases import Purchases
+from bitsnode.market.selling import OnSale, Selling
+from zk.stealth import MetaAddress
+
+
+class TermsShown(BitsError):
+    """These are the terms; nothing was paid. Give --yes to buy."""
+
+
+class Wallet(Protocol):
+    """Where a creator is paid."""
+
+    async def addresses(self) -> Addresses:
+        """Return where money can be sent."""
+
+
+class MarketControl:
+    """The commands.
+
+    Args:
+        content: publishes and fetches.
+        wallet: returns the wallet.
+        selling: returns the sales of the node.
+        purchases: returns its purchases.
+        denominations: returns the prices that there are, wei.
+    """
+
+    def __init__(
+        self,
+        content: ContentService,
+        wallet: Callable[[], Wallet],
+        selling: Callable[[], Awaitable[Selling]],
+        purchases: Callable[[], Awaitable[Purchases]],
+        denominations: Callable[[], Awaitable[Sequence[int]]],
+    ) -> None:
+        self._content = content
+        self._wallet = wallet
+        self._selling = selling
+        self._purchases = purchases
+        self._denominations = denominations
+
+    def commands(self) -> dict[str, Command]:
+        """Return the commands by name."""
+        return {
+            "sell": self.sell,
+            "offers": self.offers,
+            "buy": self.buy,
+            "library": self.library,
+            "get-bought": self.get_bought,
+        }
+
+    async def sell(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Publish the file at ``path`` and offer it for ``price`` wei."""
+        path, price = arguments.get("path"), arguments.get("price")
+        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+            raise BadArguments
+        if type(price) is not int or not 0 < price < 1 << 96:
+            raise BadArguments
+        addresses = await self._wallet().addresses()
+        payee = MetaAddress.parse(addresses.meta_address)
+        selling = await self._selling()
+        if price not in await self._denominations():
+            raise UnknownDenomination
+        shown = lambda event: report(event_line(event))  # noqa: E731
+        published = await self._content.publish(Path(path), shown)
+        sale = await selling.sell(published.link, published.publisher_seed, payee, price, shown)
+        return {
+            "sha256": published.sha256.hex(),
+            "bytes": published.bytes,
+            "code": published.code,
+            "link": published.link.text,
+            **_sale(sale),
+        }
+
+    async def offers(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
+        """Return what this node has on sale."""
+        return {"offers": [_sale(sale) for sale in await (await self._selling()).offers()]}
+
+    async def buy(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Buy ``content_id``; without ``yes`` it ends when the terms were told."""
+        password, agreed = arguments.get("password"), bool(arguments.get("yes"))
+        if not isinstance(password, str) or not password:
+            raise BadArguments
+        terms: list[Terms] = []
+
+        async def confirm(told: Terms) -> bool:
+            terms.append(told)
+            return agreed
+
+        consent = Consent(confirm, password, bool(arguments.get("own_relay")))
+        purchases = await self._purchases()
+        try:
+            done = await purchases.buy(
+                _content_id(arguments), consent, lambda event: report(event_line(event))
+            )
+        except BitsError as error:
+            if terms and not agreed:
+                raise TermsShown from error
+            raise
+        return _bought(done)
+
+    async def library(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
+        """Return what was bought, and what is being bought."""
+        purchases = await self._purchases()
+        return {
+            "bought": [_bought(each) for each in await purchases.library()],
+            "under_way": [
+                {
+                    "content_id": str(each.content_id),
+                    "step": each.step.name.lower(),
+                    "price": each.price,
+                    "deadline": each.deadline,
+                }
+                for each in await purchases.under_way()
+            ],
+        }
+
+    async def get_bought(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Fetch ``content_id``, which was bought, to ``output``."""
+        output = arguments.get("output")
+        if not isinstance(output, str) or not output.startswith("/") or "\0" in output:
+            raise BadArguments
+        link = await (await self._purchases()).link(_content_id(arguments))
+        done = await self._content.get(
+            link,
+            Path(output),
+            byte_range(arguments),
+            lambda event: report(event_line(event)),
+        )
+        return {
+            "path": str(done.path),
+            "sha256": done.sha256.hex(),
+            "bytes": done.bytes,
+            "holders": [str(holder) for holder in done.holders],
+            "seconds": done.seconds,
+        }
+
+
+def _content_id(arguments: Mapping[str, Any]) -> ContentId:
+    found = arguments.get("content_id")
+    if not isinstance(found, str):
+        raise BadArguments
+    return ContentId.parse(found)
+
+
+def _sale(sale: OnSale) -> dict[str, object]:
+    return {**attrs.asdict(sale, recurse=False), "content_id": str(sale.content_id)}
+
+
+def _bought(done: Bought) -> dict[str, object]:
+    return {
+        "content_id": str(done.content_id),
+        "price": done.price,
+        "block": done.block,
+        "bought_at": done.bought_at,
+        "liars": [key.hex() for key in done.liars],
+    }
