@@ -1,4 +1,4 @@
-"""What bin/dev runs: a localnet, a sample published on it, and with --check the whole way back.
+"""What bin/dev runs: a localnet, a sample on it, and with --check the whole way, a purchase too.
 
 Uses nothing but the ``bitsnode`` command, as a person would.
 """
@@ -21,6 +21,7 @@ from typing import Any
 
 NODES = 6
 SAMPLE_SIZE = 5 * 1024 * 1024  # bytes: several chunks, the last one short by a byte
+PRICE = "0.05"  # coins: one of the chain's denominations
 BITSNODE = [sys.executable, "-m", "bitsnode"]
 
 
@@ -42,6 +43,16 @@ def bitsnode(*arguments: str | Path) -> dict[str, Any]:
         raise CheckFailed(f"'bitsnode {' '.join(map(str, arguments))}' failed")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+def bitsnode_lines(*arguments: str | Path) -> list[dict[str, Any]]:
+    """Run a command with --json and return all lines that it printed."""
+    done = subprocess.run(
+        [*BITSNODE, *map(str, arguments), "--json"], stdout=subprocess.PIPE, check=False, text=True
+    )
+    if done.returncode:
+        raise CheckFailed(f"'bitsnode {' '.join(map(str, arguments))}' failed")
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def sha256(path: Path) -> str:
@@ -103,19 +114,60 @@ def newcomer(directory: Path, net: dict[str, Any]) -> Iterator[Path]:
         node.wait()
 
 
-def try_wallet(home: Path, directory: Path, net: dict[str, Any]) -> None:
-    """Make a wallet on a node, give it money of the chain's faucet, and see it through Tor."""
-    password = directory / "password"
+def wallet(home: str | Path, directory: Path) -> tuple[Path, dict[str, Any]]:
+    """Make a wallet on a node; return the file with its password, and its addresses."""
+    password = directory / f"password-{Path(home).name}"
     with os.fdopen(os.open(password, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_urlsafe() + "\n")
+    return password, bitsnode("--home", home, "wallet", "create", "--password-file", password)
+
+
+def offer_work(creator: str, directory: Path) -> tuple[Path, Path, dict[str, Any]]:
+    """Publish a work for a price; return its file and the creator's password file."""
+    password, _ = wallet(creator, directory)
+    work = directory / "work.bin"
+    work.write_bytes(secrets.token_bytes(SAMPLE_SIZE))
+    say(f"{Path(creator).name} publishes {work.name} for {PRICE} coins …")
+    sale = bitsnode("--home", creator, "publish", work, "--price", PRICE)
+    keys = f"any {sale['threshold']} of {sale['holders']} key holders open it"
+    say(f"content id {sale['content_id']}; {keys}")
+    return work, password, sale
+
+
+def buy_work(home: Path, directory: Path, net: dict[str, Any], sale: dict[str, Any]) -> Path:
+    """Top up, buy with a voucher through a relay, and fetch what was bought."""
+    password, made = wallet(home, directory)
     secret = ("--password-file", password)
-    made = bitsnode("--home", home, "wallet", "create", *secret)
-    say(f"A wallet for the newcomer: {made['meta_address'][:40]}…")
     bitsnode("chain", "fund", made["accounts"][0], "5", "--dir", net["chain"]["directory"])
-    balance = bitsnode("--home", home, "wallet", "balance", *secret)
-    say(f"Its balance, asked through Tor: {balance['total']} wei.")
-    if balance["total"] != 5 * 10**18:
-        raise CheckFailed("the wallet should hold 5 coins")
+    bought = bitsnode("--home", home, "wallet", "topup", "0.2", *secret)["vouchers"]
+    say(f"The newcomer bought {len(bought)} vouchers with money of the faucet, through Tor.")
+    for line in bitsnode_lines("--home", home, "buy", sale["content_id"], "--yes", *secret):
+        if line.get("event") == "terms":
+            crowd = line["crowd"]["unspent"] + 1 if line["crowd"] else "?"
+            say(f"Its voucher hides among {crowd}; the relay gets {line['fee']} wei.")
+        elif line.get("event") == "proof_made":
+            say(f"The proof took {line['seconds']:.1f} s.")
+        elif line.get("event") == "in_block":
+            say(f"The redemption is in block {line['block']}.")
+        elif line.get("event") == "key_share_came":
+            say(f"A key holder gave its share (number {line['index']}).")
+    output = directory / "bought.bin"
+    bitsnode("--home", home, "get", sale["content_id"], "-o", output)
+    return output
+
+
+def count_earnings(creator: str, password: Path, net: dict[str, Any]) -> None:
+    """The creator comes back and finds what was paid."""
+    bitsnode("localnet", "up", "--dir", net["dir"])
+    found = bitsnode("--home", creator, "earnings", "--password-file", password)
+    (row,) = [dict(zip(found["header"], row, strict=True)) for row in found["rows"]]
+    parts = {name: int(row[f"{name}_wei"]) for name in ("gross", "relay_fee", "treasury", "pool")}
+    rest = parts["gross"] - parts["relay_fee"]
+    say(f"The creator is back and finds {found['net']} wei at a stealth address:")
+    say(f"  of {parts['gross']} wei the relay had {parts['relay_fee']}, the protocol's developers")
+    say(f"  {parts['treasury']}, the operators {parts['pool']}; the creator the rest, 95%.")
+    if found["net"] != rest - rest * 3 // 100 - rest * 2 // 100:
+        raise CheckFailed("the split is not 95/3/2")
 
 
 def stop_node(home: str) -> None:
@@ -131,7 +183,7 @@ def stop_node(home: str) -> None:
 
 
 def check(directory: Path) -> None:
-    """Publish, stop the publisher, fetch with a newcomer, and compare."""
+    """Publish, stop the publisher, fetch with a newcomer, compare; then sell and buy likewise."""
     with localnet(directory) as net:
         publisher = net["nodes"][0]["home"]
         sample, published = publish_sample(publisher, directory)
@@ -150,7 +202,16 @@ def check(directory: Path) -> None:
             if sha256(output) != sha256(sample):
                 raise CheckFailed("the sums differ")
             say("The sums are equal.")
-            try_wallet(home, directory, net)
+            creator = net["nodes"][1]["home"]
+            work, password, sale = offer_work(creator, directory)
+            stop_node(creator)
+            say("The creator is stopped.")
+            bought = buy_work(home, directory, net, sale)
+            say(f"sha256     {sha256(bought)}")
+            if sha256(bought) != sha256(work):
+                raise CheckFailed("the sums of what was bought differ")
+            say("The sums are equal.")
+            count_earnings(creator, password, net)
 
 
 def stay(directory: Path) -> None:
@@ -165,6 +226,8 @@ def stay(directory: Path) -> None:
         say(f"  .venv/bin/bitsnode chain fund 0x… 5 --dir {net['chain']['directory']}")
         say("Use the chain with tools of your own:")
         say(f"  cast block-number --rpc-url {net['chain']['socket']}")
+        say("Buy and sell:")
+        say("  bitsnode publish FILE --price 0.05, wallet topup, buy CONTENT_ID; see --help")
         say("See what a node does:")
         say(f"  .venv/bin/bitsnode --home {net['nodes'][-1]['home']} status")
         say("\nCtrl-C ends everything.")

@@ -65,7 +65,7 @@ def test_a_command_without_a_node_fails_with_one_sentence(tmp_path: Path) -> Non
         (["get", "bits:x", "-o", "y", "--range", "5"], "a range is two numbers"),
         (["get", "bits:x", "-o", "y", "--range", "9-5"], "comes before its last"),
         (["get", "bits:x"], "Missing option '-o'"),
-        (["publish", "x"], "Missing option '--free'"),
+        (["publish", "x"], "Give either --free or --price"),
         (["--storage", "lots", "status"], "A size is a number of bytes"),
         (["--tor", "status"], "--tor runs the node by itself"),
         (["--tor-control", "127.0.0.1:9051", "status"], "only through a unix socket"),
