@@ -6,7 +6,6 @@ from typing import Final
 
 import attrs
 
-from bitsnode.errors import BitsError
 from bitsnode.ledger.wallet.voucher_values import Ticket
 from bitsnode.market.errors import OfferError
 from bitsnode.market.offer import SignedOffer
@@ -14,7 +13,7 @@ from bitsnode.market.offer_record import best_offer, offer_key
 from bitsnode.market.payment import draw_ephemeral
 from bitsnode.market.purchase_errors import NoOffer, NoRelay, NotConfirmed, OfferChanged
 from bitsnode.market.purchase_facts import Reserved
-from bitsnode.market.purchase_needs import RelayFound, Tools
+from bitsnode.market.purchase_needs import TROUBLES, RelayFound, Tools
 from bitsnode.market.purchase_progress import OnEvent, Terms
 from bitsnode.wire.card import HOUR
 from onion.isolation import Isolation
@@ -52,7 +51,7 @@ async def find_relays(
     """
     try:
         return await tools.relays.find(fee_limit, isolation)
-    except BitsError:
+    except TROUBLES:
         if not own:
             raise
         return []

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from bitsnode.codec.keys import whitening_commitment
-from bitsnode.errors import BitsError
 from bitsnode.ledger.wallet.errors import NoVoucher, VoucherTooYoung
 from bitsnode.ledger.wallet.voucher_values import Ticket
 from bitsnode.market.agreeing import Agreeing, Consent
@@ -40,7 +39,7 @@ from bitsnode.market.purchase_facts import (
     ShareCame,
 )
 from bitsnode.market.purchase_journal import PurchaseJournal
-from bitsnode.market.purchase_needs import Tools, pause
+from bitsnode.market.purchase_needs import TROUBLES, Tools, Trouble, pause
 from bitsnode.market.purchase_progress import (
     HolderLied,
     InBlock,
@@ -111,7 +110,7 @@ class Buying:
         return self.purchase.story
 
     @property
-    def failure(self) -> BitsError | None:
+    def failure(self) -> Trouble | None:
         """Why it failed, if that is known better than its facts say."""
         return self._sending.failure
 
@@ -185,7 +184,7 @@ class Buying:
         try:
             self._ticket = await self._reserve_voucher()
             reserved = await self._agreeing.agree(self.story.signed, self._ticket, consent)
-        except BitsError as error:  # nothing was sent; why is what the buyer wants to know
+        except TROUBLES as error:  # nothing was sent; why is what the buyer wants to know
             self._sending.failure = error
             changed = isinstance(error, OfferChanged)
             return Failed(Reason.OFFER_CHANGED if changed else Reason.CANCELLED)
@@ -261,7 +260,7 @@ class Buying:
                 await self._tools.vouchers.release(ticket)
             except (NoVoucher, VoucherTooYoung):
                 return Released()  # then this purchase has none
-            except BitsError as error:
+            except TROUBLES as error:
                 self._on_event(Waiting(str(error), RELEASE_SECONDS))
                 await pause(self._clock, RELEASE_SECONDS)
             else:

@@ -12,11 +12,11 @@ from typing import Any, Final
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from bitsnode.errors import BitsError
 from bitsnode.market.errors import NotOpened, WrongShare
 from bitsnode.market.offer import Offer
 from bitsnode.market.purchase_errors import KeyHolderFault
 from bitsnode.market.purchase_facts import Lied, ShareCame
+from bitsnode.market.purchase_needs import TROUBLES
 from bitsnode.market.purchase_progress import HolderSilent, OnEvent, Waiting
 from bitsnode.market.shares import check_share
 
@@ -95,7 +95,7 @@ class Collecting:
             self._came.append(Lied(index))
         except CancelledError:
             return
-        except (BitsError, TimeoutError) as error:
+        except (*TROUBLES, TimeoutError) as error:
             self._put_off(index, error)
         except Exception as error:
             self._bug = error

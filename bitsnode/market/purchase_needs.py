@@ -1,13 +1,14 @@
 """What buying and selling need of the other rooms."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.codec.manifest import Manifest
+from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.ledger.redeem import Prepared
 from bitsnode.ledger.redemption import Redemption, Spend
@@ -15,9 +16,12 @@ from bitsnode.ledger.wallet.voucher_values import Ticket, Voucher
 from bitsnode.market.offer import Market, SignedOffer
 from bitsnode.market.receipt import Receipt
 from bitsnode.wire.record import SignedRecord
+from onion.errors import OnionError
 from onion.isolation import Isolation
 
 T = TypeVar("T")
+Trouble: TypeAlias = BitsError | OnionError
+TROUBLES: Final = (BitsError, OnionError)  # what a room below may raise that is not a bug
 
 
 class Run(Protocol):

@@ -30,7 +30,7 @@ from bitsnode.market.purchase_errors import (
 )
 from bitsnode.market.purchase_facts import Quoted, Reason
 from bitsnode.market.purchase_journal import ID_SIZE, PurchaseJournal
-from bitsnode.market.purchase_needs import Tools
+from bitsnode.market.purchase_needs import TROUBLES, Tools, Trouble
 from bitsnode.market.purchase_progress import Event, LookingForOffer, OnEvent, TakenUp
 from onion.isolation import Isolation
 
@@ -293,7 +293,7 @@ class _Run:
         return bool(waiters)
 
 
-def _result(name: bytes, story: Story, failure: BitsError | None) -> Bought:
+def _result(name: bytes, story: Story, failure: Trouble | None) -> Bought:
     if story.opened is not None:
         return bought_of(name, story)
     if story.cheated is not None:
@@ -312,4 +312,4 @@ def _reason_of(story: Story) -> BitsError:
 def _words_of(failure: Failure) -> str:
     """Return what may be logged of a failure: the text of ours, the kind of all others."""
     error = failure.value
-    return str(error) if isinstance(error, BitsError) else type(error).__name__
+    return str(error) if isinstance(error, TROUBLES) else type(error).__name__

@@ -14,14 +14,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from bitsnode.codec.link import Link
-from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.market.asking import KeyHolderClient
 from bitsnode.market.entrusting import Terms, entrust, suitable
 from bitsnode.market.errors import UnknownDenomination
 from bitsnode.market.offer import FEE_DIVISOR, Market, SignedOffer
 from bitsnode.market.offer_record import offer_record
-from bitsnode.market.purchase_needs import Records, Run
+from bitsnode.market.purchase_needs import TROUBLES, Records, Run
 from bitsnode.market.selling_errors import NotAnnounced, NotOnSale
 from bitsnode.market.selling_progress import (
     Entrusting,
@@ -42,6 +41,7 @@ DAY: Final = 24 * HOUR
 VALID_SECONDS: Final = 30 * DAY  # of an offer
 RENEW_SECONDS: Final = 10 * DAY  # left of it when the next one is made
 ANNOUNCE_SECONDS: Final = 12 * HOUR  # between announcements of one offer, for nodes come and go
+RETRY_SECONDS: Final = 600.0  # after a sale that could not be tended
 CANDIDATES: Final = 2 * USUAL_HOLDERS  # nodes looked for, so that some may say no or fail
 
 _log = Logger()
@@ -118,6 +118,7 @@ class Selling:
         self._tools = tools
         self._store = store
         self._lock = DeferredLock()
+        self._not_before: dict[bytes, float] = {}  # when to try again what failed, by content
 
     async def sell(
         self,
@@ -195,18 +196,21 @@ class Selling:
         return [self._shown(sale) for sale in await self._tools.run(self._store.all)]
 
     async def tend(self) -> int:
-        """Do what is due: take up, renew, announce again. At each start, and hourly.
+        """Do what is due: take up, renew, announce again. At each start, and now and then.
 
         Returns:
-            How many sales could not be tended now; the log says why.
+            How many sales could not be tended now; the log says why. They wait ten minutes.
         """
         failed = 0
         for found in await self._tools.run(self._store.all):
+            if self._not_before.get(found.content, 0.0) > self._tools.clock.seconds():
+                continue
             await self._lock.acquire()
             try:
                 await self._tend_one(found.content_id)
-            except BitsError as error:
+            except TROUBLES as error:
                 failed += 1
+                self._not_before[found.content] = self._tools.clock.seconds() + RETRY_SECONDS
                 _log.warn("An offer could not be renewed or announced: {reason}", reason=str(error))
             finally:
                 self._lock.release()

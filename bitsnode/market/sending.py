@@ -6,13 +6,12 @@ it, the chain takes it once.
 
 from typing import Final, Literal
 
-from bitsnode.errors import BitsError
 from bitsnode.market.agreeing import Agreeing, Consent, find_relays
 from bitsnode.market.payment import prepared_of
 from bitsnode.market.purchase import Story
 from bitsnode.market.purchase_errors import NoRelay, OfferChanged
 from bitsnode.market.purchase_facts import Dropped, Fact, Failed, Reason, Seen, Sent, Settled
-from bitsnode.market.purchase_needs import RelayFound, Tools, pause
+from bitsnode.market.purchase_needs import TROUBLES, RelayFound, Tools, Trouble, pause
 from bitsnode.market.purchase_progress import OnEvent, RelayFailed, Submitting, Waiting
 from onion.isolation import Isolation
 
@@ -45,9 +44,10 @@ class Sending:
         self._isolation = isolation
         self._on_event = on_event
         self._handed: tuple[Sent, float] | None = None  # what this process sent, and when
+        self._given_up: Sent | None = None  # the attempt that is to be followed by another
         self.consent: Consent | None = None
         self.cancelled = False
-        self.failure: BitsError | None = None
+        self.failure: Trouble | None = None
 
     def given_up(self) -> Failed | None:
         """Return why nothing is to be sent, if nothing was sent before."""
@@ -65,7 +65,7 @@ class Sending:
             except OfferChanged as error:
                 self.failure = error
                 return Failed(Reason.OFFER_CHANGED)
-            except BitsError as error:
+            except TROUBLES as error:
                 await self._wait(error)
                 continue
             if self.cancelled:
@@ -82,7 +82,7 @@ class Sending:
                 fact = await self._look()
                 if fact is None and self._story.seen is None and self._in_time():
                     fact = await self._push()
-            except BitsError as error:
+            except TROUBLES as error:
                 await self._wait(error)
                 continue
             if fact is not None:
@@ -98,9 +98,11 @@ class Sending:
             self._handed = (last, now)
             if await self._hand_over(last):
                 return None
-        elif now - self._handed[1] < RELAY_SECONDS:
-            return None
-        else:
+            self._given_up = last
+        elif self._given_up is not last:
+            if now - self._handed[1] < RELAY_SECONDS:
+                return None
+            self._given_up = last
             self._on_event(RelayFailed(last.relay, "It did not bring it into the chain in time."))
         relay = await self._next()
         if relay is None:
@@ -122,7 +124,7 @@ class Sending:
                 return False
             else:
                 await own.submit(prepared, password=consent.password, accept=_ACCEPT)
-        except BitsError as error:
+        except TROUBLES as error:
             self._on_event(RelayFailed(sent.relay, str(error)))
             return False
         return True
@@ -162,6 +164,6 @@ class Sending:
     def _in_time(self) -> bool:
         return self._clock.seconds() <= self._story.agreed.deadline - LAST_SECONDS
 
-    async def _wait(self, error: BitsError) -> None:
+    async def _wait(self, error: Trouble) -> None:
         self._on_event(Waiting(str(error), RETRY_SECONDS))
         await pause(self._clock, RETRY_SECONDS)

@@ -41,6 +41,7 @@ from bitsnode.market.purchase_testing import (
 from bitsnode.market.receipt import Receipt
 from bitsnode.market.sending import RELAY_SECONDS
 from bitsnode.market.testing import CHAIN_ID, CONTENT, DAY, NOW, PRICE, SECRET, WHITENING, sign
+from onion.errors import TorUnavailable
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
 
@@ -402,6 +403,38 @@ def test_a_reorganisation_before_finality_sends_the_same_payment_again(world, st
     first, again = world.submitted
     assert again.prepared == first.prepared
     assert again.at - world.reorganised_at < 60  # at once, not after the patience for a relay
+    assert len(world.paid()) == 1
+
+
+def test_without_tor_nothing_is_lost(world, start):
+    """Key holders, relays and DHT cannot be reached for a while, whatever the moment."""
+    node = start()
+    down = []  # True as long as there is no tor
+
+    class Relays:
+        """Those of the world, through a tor that may be down."""
+
+        async def find(self, fee_limit, isolation):
+            """See `Relays`."""
+            if any(down):
+                raise TorUnavailable
+            return await node.tools.relays.find(fee_limit, isolation)
+
+        async def submit(self, *what):
+            """See `Relays`."""
+            if not down:
+                down.append(True)
+                world.clock.callLater(100, down.__setitem__, 0, False)
+                raise TorUnavailable
+            await node.tools.relays.submit(*what)
+
+    first = node.tools
+    node.change(relays=Relays())
+    node.tools = first
+
+    assert drive(node, node.buy()).link.content_secret == SECRET
+    assert down == [False]
+    assert world.clock.seconds() - NOW < 300  # as soon as tor is back
     assert len(world.paid()) == 1
 
 

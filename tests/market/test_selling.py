@@ -13,7 +13,14 @@ from bitsnode.market.errors import TooFewHolders, UnknownDenomination
 from bitsnode.market.offer_record import best_offer, offers_in
 from bitsnode.market.purchase_testing import Fate, Killed, Node, World, drive
 from bitsnode.market.receipt import Receipt
-from bitsnode.market.selling import DAY, RENEW_SECONDS, VALID_SECONDS, Selling, SellingTools
+from bitsnode.market.selling import (
+    DAY,
+    RENEW_SECONDS,
+    RETRY_SECONDS,
+    VALID_SECONDS,
+    Selling,
+    SellingTools,
+)
 from bitsnode.market.selling_errors import NotAnnounced, NotOnSale, SalesSealed
 from bitsnode.market.selling_progress import HolderFailed, InCustody, OfferAnnounced
 from bitsnode.market.selling_store import SellingStore
@@ -279,6 +286,9 @@ def test_without_holders_it_is_tried_again(network, seller):
     assert not network.records
     assert seller.tend() == 1
     network.found = COUNT
+    assert seller.tend() == 0
+    assert not network.records  # who fails is not tried every minute
+    network.clock.advance(RETRY_SECONDS)
     assert seller.tend() == 0
     assert network.offer().offer.price == PRICE
 
