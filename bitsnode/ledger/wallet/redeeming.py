@@ -39,6 +39,7 @@ from bitsnode.ledger.wallet.errors import (
 from bitsnode.ledger.wallet.history import History
 from bitsnode.ledger.wallet.isolations import Isolations
 from bitsnode.ledger.wallet.keys import Keys
+from bitsnode.ledger.wallet.voucher_listing import member_of
 from bitsnode.ledger.wallet.voucher_store import Row
 from bitsnode.ledger.wallet.voucher_values import Ticket
 from bitsnode.ledger.wallet.vouchers import Vouchers
@@ -288,7 +289,7 @@ class Redeeming:
         row = await self._run(lambda: self._store.held(ticket.name))
         if row is None:
             raise TicketUnknown
-        member = await self._run(lambda: self._vouchers.member_of(row))
+        member = await self._run(lambda: member_of(self._vouchers.trees, row))
         if member is None:
             raise VoucherTooYoung
         return row, member

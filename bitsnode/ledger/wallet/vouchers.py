@@ -4,12 +4,10 @@ import secrets
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.ledger.trees import Trees
-from bitsnode.ledger.trees_store import Member
 from bitsnode.ledger.wallet import progress
 from bitsnode.ledger.wallet.chain import RunInThread, VoucherLedger
 from bitsnode.ledger.wallet.deposits import Deposits
@@ -25,6 +23,7 @@ from bitsnode.ledger.wallet.history import History
 from bitsnode.ledger.wallet.isolations import Isolations
 from bitsnode.ledger.wallet.keys import Keys
 from bitsnode.ledger.wallet.voucher_keys import VoucherKeys
+from bitsnode.ledger.wallet.voucher_listing import describe
 from bitsnode.ledger.wallet.voucher_store import Row, VoucherStore
 from bitsnode.ledger.wallet.voucher_values import (
     Deposit,
@@ -246,20 +245,6 @@ class Vouchers:
         """Return the secrets of this contract's vouchers."""
         return self._secrets(keys)
 
-    def member_of(self, row: Row) -> Member | None:
-        """Return where a voucher is in the chain.
-
-        A copy may be in another group: what was meant counts first, then what is worth most.
-        """
-        groups = self.trees.groups()
-        members = self.trees.members(row.identity.commitment)
-
-        def worth(member: Member) -> tuple[bool, int]:
-            denomination = groups[member.group].denomination
-            return denomination == row.denomination, denomination
-
-        return max(members, key=worth, default=None)
-
     def _secrets(self, keys: Keys) -> VoucherKeys:
         return keys.vouchers(self._chain_id, self.contract)
 
@@ -312,50 +297,6 @@ class Vouchers:
 
     async def _described(self) -> list[Voucher]:
         table = await self.denominations()
-        return await self._run(lambda: [self._describe(row, table) for row in self.store.rows()])
-
-    def _describe(self, row: Row, table: tuple[int, ...]) -> Voucher:
-        denomination = row.denomination
-        voucher = Voucher(
-            index=row.index,
-            denomination=denomination,
-            amount=table[denomination],
-            state=_state_without_chain(row.deposit),
-            block=row.block,
-            bought_at=row.planned_at,
-            purpose=row.purpose,
+        return await self._run(
+            lambda: [describe(self.trees, row, table) for row in self.store.rows()]
         )
-        member = self.member_of(row)
-        if member is None:
-            return voucher
-        denomination = self.trees.groups()[member.group].denomination
-        message = self.trees.messages(row.identity.nullifier).get(member.group)
-        state = VoucherState.CONFIRMED
-        if message is not None:
-            state = VoucherState.SPENT
-        elif row.ticket is not None:
-            state = VoucherState.RESERVED
-        epoch = self.trees.epoch()
-        return attrs.evolve(
-            voucher,
-            denomination=denomination,
-            amount=table[denomination],
-            state=state,
-            block=member.block,
-            group=member.group,
-            crowd=self.trees.crowd(member),
-            age=max(0, epoch - member.block),
-            spendable=state is VoucherState.CONFIRMED and member.block <= epoch,
-            message=message,
-        )
-
-
-def _state_without_chain(deposit: Deposit) -> VoucherState:
-    """Where a voucher stands that is not final yet."""
-    return {
-        Deposit.PLANNED: VoucherState.PLANNED,
-        Deposit.DONE: VoucherState.DEPOSITED,
-        Deposit.COPIED: VoucherState.DEPOSITED,
-        Deposit.FAILED: VoucherState.FAILED,
-        Deposit.FOUND: VoucherState.DEPOSITED,
-    }[deposit]
