@@ -34,11 +34,14 @@ class Consent:
         password: of the wallet.
         own_relay: if no relay does it, it may be submitted from an account of one's own, which
             shows on the chain who bought something.
+        offer_hash: of the offer whose terms the buyer was shown before, 32 bytes; a purchase that
+            begins now is of this very one or none. None if they see them only in `confirm`.
     """
 
     confirm: Confirm
     password: str = attrs.field(repr=False)
     own_relay: bool = False
+    offer_hash: bytes | None = None
 
 
 async def find_relays(

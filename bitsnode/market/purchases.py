@@ -188,6 +188,8 @@ class Purchases:
         records = await tools.records.get_records(offer_key(content), isolation)
         now = tools.clock.seconds()
         found = best_offer(content, manifest.publisher, records, tools.market, now)
+        if consent.offer_hash not in (None, found.signed.hash):
+            raise OfferChanged
         fact = Quoted(found.signed.data, manifest.whitening_commitment, int(now))
         name = secrets.token_bytes(ID_SIZE)
         await self._starting.acquire()

@@ -183,6 +183,25 @@ def test_an_offer_changed_while_the_buyer_thinks_is_not_paid(world, start):
     assert not world.reserved
 
 
+def test_an_offer_changed_since_it_was_shown_elsewhere_is_not_paid(world, start):
+    """The buyer saw the terms in one call and says yes in another."""
+    node = start()
+    node.says = False
+    with pytest.raises(errors.NotConfirmed):
+        drive(node, node.buy())
+    (terms,) = of(Terms, node)
+    node.says = True
+    consent = attrs.evolve(node.consent(), offer_hash=terms.offer_hash)
+    dearer = attrs.evolve(world.signed.offer, valid_from=NOW - 1, price=10**16, denomination=2)
+    world.announce(sign(dearer))
+    with pytest.raises(errors.OfferChanged):
+        drive(node, node.purchases.buy(world.content_id, consent, node.events.append))
+    assert not world.submitted
+    world.records.pop()
+    bought = drive(node, node.purchases.buy(world.content_id, consent, node.events.append))
+    assert bought.price == PRICE
+
+
 def test_an_offer_changed_before_it_is_sent_is_not_paid(world, start):
     """The same after the proof was made and the node restarted: it has not left the node."""
     node = start()
