@@ -23,6 +23,7 @@ from bitsnode.market.shares import check_share
 ASK_SECONDS: Final = 120.0  # for one holder: challenge and share, two circuits' building included
 SLOW_SECONDS: Final = 20.0  # after which another one is asked besides
 FIRST_PAUSE: Final = 15.0  # seconds before a holder that failed is asked again; doubles
+PATIENCE_SECONDS: Final = 30.0  # that a holder is waited for, once, if it asks for so little
 LONGEST_PAUSE: Final = 1800.0  # seconds
 
 Ask = Callable[[int], Coroutine[Deferred[Any], Any, bytes]]
@@ -49,6 +50,7 @@ class Collecting:
         waiting = [index for index in range(1, len(offer.holders) + 1) if index not in settled]
         secrets.SystemRandom().shuffle(waiting)
         self._due = dict.fromkeys(waiting, 0.0)  # when to ask, in the order to ask
+        self._patience: dict[int, bool] = {}  # whether one that asked for time is waited for
         self._pauses = dict.fromkeys(waiting, FIRST_PAUSE)  # after the next fault of each
         self._asked: dict[int, tuple[float, Deferred[None]]] = {}
         self._came: deque[ShareCame | Lied] = deque()
@@ -77,6 +79,9 @@ class Collecting:
     def _start(self, missing: int) -> None:
         now = self._clock.seconds()
         quick = sum(1 for since, _ in self._asked.values() if now - since < SLOW_SECONDS)
+        quick += sum(
+            1 for index, due in self._due.items() if self._patience.get(index) and due > now
+        )
         ready = [index for index, due in self._due.items() if due <= now]
         for index in ready[: max(0, missing - quick - len(self._came))]:
             del self._due[index]
@@ -106,8 +111,14 @@ class Collecting:
     def _put_off(self, index: int, error: Exception) -> None:
         reason = "It took too long." if isinstance(error, TimeoutError) else str(error)
         least = error.retry_after if isinstance(error, KeyHolderFault) else 0
-        pause = self._pauses[index]
-        self._pauses[index] = min(LONGEST_PAUSE, 2 * pause)
+        # who asks for a little time knows what was bought already: rather that one than another
+        patient = 0 < least <= PATIENCE_SECONDS and index not in self._patience
+        pause = 0.0 if patient else self._pauses[index]
+        if patient:
+            self._due = {index: 0.0, **self._due}  # first in the order to ask
+        else:
+            self._pauses[index] = min(LONGEST_PAUSE, 2 * pause)
+        self._patience[index] = patient
         self._due[index] = self._clock.seconds() + max(pause, least)
         self._on_event(HolderSilent(index, reason))
 

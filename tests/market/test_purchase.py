@@ -527,6 +527,46 @@ def test_dead_holders_are_asked_again_until_they_come_back(world, start):
     assert drive(node, node.buy()).link.content_secret == SECRET
 
 
+def test_a_holder_that_asks_for_a_moment_gets_it(world, start):
+    """It has seen the receipt; to ask another one would only tell more nodes what was bought."""
+    node = start()
+    told = []
+
+    class Behind:
+        """Holders whose index is a little behind."""
+
+        async def ask(self, signed, index, receipt, receipt_seed):
+            """See `KeyHolders`."""
+            if index not in told:
+                told.append(index)
+                raise errors.KeyHolderFault("Not final here.", retry_after=30)
+            return await holders.ask(signed, index, receipt, receipt_seed)
+
+    holders = node.tools.holders
+    node.change(holders=Behind())
+    drive(node, node.buy())
+    assert len(told) == 2
+
+
+def test_a_holder_that_always_asks_for_a_moment_is_replaced(world, start):
+    """Once is enough."""
+    node = start()
+
+    class Putting:
+        """Two holders that put the buyer off for ever."""
+
+        async def ask(self, signed, index, receipt, receipt_seed):
+            """See `KeyHolders`."""
+            if index in (1, 2):
+                raise errors.KeyHolderFault("Later.", retry_after=30)
+            return await holders.ask(signed, index, receipt, receipt_seed)
+
+    holders = node.tools.holders
+    node.change(holders=Putting())
+    drive(node, node.buy())
+    assert world.clock.seconds() - NOW < 300
+
+
 def test_a_publisher_whose_key_is_rubbish_is_found_out(tmp_path):
     """The shares are as committed and make another key: it is said, and the receipt is kept."""
     world = World.of(secret_commitment=b"\x31" * 32)
