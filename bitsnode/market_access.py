@@ -5,6 +5,7 @@ so and goes on with everything else.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -233,6 +234,9 @@ class MarketAccess:
                     await (await self.selling()).tend()
                 if self._relay is not None:
                     await self._relay.tend()
+                if self._custody is not None:
+                    now = self._reactor.seconds()
+                    await self._run(partial(self._custody.sweep, now))
             except (BitsError, OnionError):
                 pass  # the chain's own finding says why; all is taken up again
             await deferLater(self._reactor, TEND_SECONDS)

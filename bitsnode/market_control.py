@@ -1,8 +1,10 @@
 """What the control API can do in the market: sell, buy, and open what was bought."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -13,12 +15,17 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.ledger.wallet.results import Addresses
 from bitsnode.market.agreeing import Consent
-from bitsnode.market.errors import UnknownDenomination
 from bitsnode.market.library import Bought
 from bitsnode.market.purchase_progress import Terms
 from bitsnode.market.purchases import Purchases
 from bitsnode.market.selling import OnSale, Selling
 from zk.stealth import MetaAddress
+
+_HASH: Final = re.compile("[0-9a-f]{64}")
+
+
+class NoSuchPrice(BitsError):
+    """No voucher is worth that price."""
 
 
 class TermsShown(BitsError):
@@ -77,8 +84,10 @@ class MarketControl:
         addresses = await self._wallet().addresses()
         payee = MetaAddress.parse(addresses.meta_address)
         selling = await self._selling()
-        if price not in await self._denominations():
-            raise UnknownDenomination
+        table = await self._denominations()
+        if price not in table:
+            sums = ", ".join(f"{(Decimal(wei) / 10**18).normalize():f}" for wei in table)
+            raise NoSuchPrice(f"A price is what one voucher is worth: {sums} coins.")
         shown = lambda event: report(event_line(event))  # noqa: E731
         published = await self._content.publish(Path(path), shown)
         sale = await selling.sell(published.link, published.publisher_seed, payee, price, shown)
@@ -95,7 +104,10 @@ class MarketControl:
         return {"offers": [_sale(sale) for sale in await (await self._selling()).offers()]}
 
     async def buy(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
-        """Buy ``content_id``; without ``yes`` it ends when the terms were told."""
+        """Buy ``content_id``; without ``yes`` it ends when the terms were told.
+
+        With ``offer_hash``, of terms told before, it buys by those terms or not at all.
+        """
         password, agreed = arguments.get("password"), bool(arguments.get("yes"))
         if not isinstance(password, str) or not password:
             raise BadArguments
@@ -105,7 +117,15 @@ class MarketControl:
             terms.append(told)
             return agreed
 
-        consent = Consent(confirm, password, bool(arguments.get("own_relay")))
+        offer = arguments.get("offer_hash")
+        if offer is not None and not (isinstance(offer, str) and _HASH.fullmatch(offer)):
+            raise BadArguments
+        consent = Consent(
+            confirm,
+            password,
+            bool(arguments.get("own_relay")),
+            None if offer is None else bytes.fromhex(offer),
+        )
         purchases = await self._purchases()
         try:
             done = await purchases.buy(

@@ -38,14 +38,14 @@ def buy(line: CommandLine, content_id: str, yes: bool, own_relay: bool, password
     if not yes:
         if line.as_json or not sys.stdin.isatty():
             line.fail("Nobody is there to ask: give --yes to buy.")
-        _show_terms(line, arguments)
+        arguments["offer_hash"] = _show_terms(line, arguments)
         if not click.confirm("Buy it?"):
             line.fail("Nothing was paid.")
     run_command(line, "buy", arguments | {"yes": True}, _show_bought)
 
 
-def _show_terms(line: CommandLine, arguments: dict[str, object]) -> None:
-    """Have the node ask for the terms and stop there."""
+def _show_terms(line: CommandLine, arguments: dict[str, object]) -> str | None:
+    """Have the node ask for the terms and stop there; return the hash of the offer."""
     terms: list[dict[str, Any]] = []
     progress = ProgressLine(line)
 
@@ -65,6 +65,7 @@ def _show_terms(line: CommandLine, arguments: dict[str, object]) -> None:
         line.fail(error)
     for event in terms:
         click.echo(text_of(event))
+    return terms[-1]["offer_hash"] if terms else None
 
 
 @click.command()

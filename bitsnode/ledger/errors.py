@@ -187,7 +187,7 @@ class ProverError(_Detailed):
 
 
 class CircuitMissing(ProverError):
-    """The files of the proof's circuit are missing or wrong; run bin/setup, or install bits anew."""
+    """The files of the proof's circuit are missing or wrong; run bin/setup, or reinstall bits."""
 
 
 class WitnessNotAccepted(ProverError):
