@@ -103,7 +103,7 @@ def test_what_cannot_be_bought_or_sold_is_explained(
     free = node.ok("publish", work, "--free")["content_id"]
     assert "bitsnode: " in refused(node, "buy", free, "--yes", *secret)
     sale = node.ok("publish", work, "--price", "0.01")["content_id"]
-    other = whole_net.nodes[2]
+    other = whole_net.nodes[0]
     wallet(whole_net, other, secret)
     assert "voucher" in refused(other, "buy", sale, "--yes", *secret)
     assert "bitsnode: " in refused(other, "get", sale, "-o", tmp_path / "out")
