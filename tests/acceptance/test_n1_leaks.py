@@ -200,7 +200,7 @@ def _every_command(inside: Namespace, path: Path, options: TorOptions) -> None:
 async def test_n1_the_chain_is_asked_through_tor_alone(
     tor_namespace: Namespace, tmp_path: Path
 ) -> None:
-    """A wallet is made, funded, asked and emptied where neither node nor chain has a network."""
+    """A wallet and its vouchers are used where neither node nor chain has a network."""
     await _with_network(tor_namespace, tmp_path, _wallet_commands)
 
 
@@ -220,6 +220,10 @@ def _wallet_commands(inside: Namespace, path: Path, options: TorOptions) -> None
         sent = ["wallet", "withdraw", FAR_AWAY, "0.5", "--from", account]
         assert len(node.command(*sent, *secret)["withdrawals"]) == 1
         assert 10**18 < node.command("wallet", "balance")["total"] < 2 * 10**18 - 10**18 // 2
+        # a voucher is bought, and spent by a proof that a process of its own makes
+        assert node.command("wallet", "topup", "0.2", *secret)["vouchers"]
+        assert node.command("wallet", "cash-out", "0.05", "--accept", *secret)["done"]
+        assert len(node.command("earnings", *secret)["rows"]) == 1
         assert node.command("status")["chain"]["certain"]
         node.command("chain", "status", "--dir", str(chain.home))
         for traced in (node, chain):
