@@ -40,11 +40,12 @@ def command(line: CommandLine, link: str, output: Path, byte_range: tuple[int, i
 
     Instead of a link, the name of a content that was bought will do.
     """
-    if "#" in link:
+    name = link.removeprefix("bits:")
+    if "#" in link or not name.startswith("bafy"):
         arguments = {"link": link, "output": str(output.absolute()), "range": byte_range}
         run_command(line, "get", arguments, _show)
     else:
-        bought = {"content_id": link.removeprefix("bits:"), "output": str(output.absolute())}
+        bought = {"content_id": name, "output": str(output.absolute())}
         run_command(line, "get-bought", bought | {"range": byte_range}, _show)
 
 
