@@ -17,7 +17,7 @@ from web3.exceptions import Web3Exception
 
 from bitsnode.config import Settings
 from bitsnode.errors import BitsError
-from bitsnode.ledger.deploy import NOBODY, Terms, administrators, check, deploy
+from bitsnode.ledger.deploy import DENOMINATIONS, NOBODY, Terms, administrators, check, deploy
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.local_key import LocalKey
 from onion.errors import OnionError
@@ -25,8 +25,6 @@ from onion.errors import OnionError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEVELOPMENT_CHAINS = (31337,)  # anvil and Hardhat: money of no worth, keys known to everyone
 DEVELOPMENT_PHRASE = "test test test test test test test test test test test junk"
-STEPS = (1, 2, 5)
-DENOMINATIONS = tuple(step * 10**k for k in range(16, 19) for step in STEPS)  # 0.01 to 5 ether
 TWO_DAYS = 2 * 24 * 3600  # seconds
 TIMEOUT = 60  # seconds for one request
 

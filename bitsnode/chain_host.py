@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from bitsnode.config import CHAIN_PORT, PUBLIC_CHAIN_FILE, Settings
 from bitsnode.errors import BitsError
 from bitsnode.events import ChainDeployed, ChainEvent, ChainReachable, ChainServed
-from bitsnode.ledger.deploy import NOBODY, Terms, check, deploy
+from bitsnode.ledger.deploy import DENOMINATIONS, NOBODY, Terms, check, deploy
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.embedded.process import RunningChain, serve_chain
 from bitsnode.ledger.imports import tamed_imports
@@ -27,8 +27,6 @@ from onion.tor import TorNetwork
 DEPLOYMENT_FILE: Final = "deployment.json"
 TIMELOCK_SECONDS: Final = 60  # on a chain whose money is worth nothing, nobody waits two days
 FUNDS: Final = 10 * 10**18  # wei that the deployer gets of the faucet
-# of vouchers, in wei: 0.01 to 5 coins in steps of 1, 2, 5
-DENOMINATIONS: Final = tuple(step * 10**k for k in (16, 17, 18) for step in (1, 2, 5))
 
 _log = Logger()
 

@@ -6,18 +6,18 @@ so and goes on with everything else.
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from twisted.internet.task import deferLater
 
-from bitsnode.chain_access import ChainAccess
+from bitsnode.chain_access import ChainAccess, RunInThread
 from bitsnode.codec.manifest import Manifest
 from bitsnode.config import Settings
 from bitsnode.errors import BitsError
 from bitsnode.identity import NodeIdentity
 from bitsnode.ids import ContentId
-from bitsnode.market.asking import KeyHolderClient
+from bitsnode.market.asking import KeyHolderClient, Peers
 from bitsnode.market.chain import LedgerChain
 from bitsnode.market.custody import CustodyStore
 from bitsnode.market.gate import Gate
@@ -38,38 +38,12 @@ from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Caller, Refused, Responder
 from bitsnode.wire.messages import FailureCode, Request
 from bitsnode.wire.record import SignedRecord
-from onion.address import OnionAddress
 from onion.errors import OnionError
 from onion.isolation import Isolation
 from onion.keys import load_or_create_seed
 
 TEND_SECONDS: Final = 60.0  # between two looks at what is on its way
 CHAIN_SECONDS: Final = 60  # after which a peer may ask again while there is no chain
-
-T = TypeVar("T")
-
-
-class RunInThread(Protocol):
-    """Runs blocking work in a thread."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Start the work."""
-
-
-class Peers(Protocol):
-    """Asks other nodes; see `bitsnode.peer.client.PeerClient`."""
-
-    async def request(
-        self,
-        address: OnionAddress,
-        message: Request,
-        isolation: Isolation,
-        timeout: float | None = None,
-    ) -> Any:
-        """Return the reply."""
-
-    def close(self, isolation: Isolation) -> None:
-        """Drop every connection of an isolation."""
 
 
 class Dht(Protocol):

@@ -24,6 +24,8 @@ RECEIPT_SECONDS: Final = 600.0
 GAS_ROOM: Final = 1.1  # above the estimate: an estimate is for the state before the block
 TREASURY_SHARE: Final = 300  # of 10,000: protocol developers
 POOL_SHARE: Final = 200  # of 10,000: operators; what is left is the creator's
+# Usual denominations of vouchers, in wei: 0.01 to 5 coins in steps of 1, 2, 5.
+DENOMINATIONS: Final = tuple(step * 10**k for k in (16, 17, 18) for step in (1, 2, 5))
 NOBODY: Final = "0x0000000000000000000000000000000000000000"
 
 Tell = Callable[[str], None]
