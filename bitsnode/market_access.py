@@ -19,6 +19,7 @@ from bitsnode.identity import NodeIdentity
 from bitsnode.ids import ContentId
 from bitsnode.market.asking import KeyHolderClient, Peers
 from bitsnode.market.chain import LedgerChain
+from bitsnode.market.complaint_check import Verdict, check_complaint
 from bitsnode.market.custody import CustodyStore
 from bitsnode.market.gate import Gate
 from bitsnode.market.hot_key import open_hot_key
@@ -125,7 +126,7 @@ class MarketAccess:
         self._isolation = Isolation.fresh("market")
         self._market: Market | None = None
         self._custody: CustodyStore | None = None
-        self._custody_responder: CustodyResponder | None = None
+        self._gate: Gate | None = None
         self._relay: Relay | None = None
         self._relay_journal: RelayJournal | None = None
         self._relay_responder: RelayResponder | None = None
@@ -138,21 +139,7 @@ class MarketAccess:
 
     async def custody(self) -> CustodyResponder:
         """Return what keeps key shares for publishers and gives them to buyers."""
-        market = await self._where()
-        if self._custody_responder is None:
-            self._custody = CustodyStore(self._file("custody.db"), market)
-            clock = self._reactor.seconds
-            gate = Gate(
-                self._custody,
-                market,
-                LedgerChain(self._chain.ledger(), self._isolation, clock),
-                self._identity.onion_key.public_key,
-                X25519PrivateKey.from_private_bytes(self._identity.sealing_seed),
-                clock,
-                self._run,
-            )
-            self._custody_responder = CustodyResponder(gate)
-        return self._custody_responder
+        return CustodyResponder(await self._open_gate())
 
     async def relay(self) -> RelayResponder:
         """Return what submits redemptions of others for a fee."""
@@ -198,6 +185,11 @@ class MarketAccess:
             self._selling = Selling(tools, self._selling_store)
         return self._selling
 
+    async def check_complaint(self, data: bytes) -> Verdict:
+        """See what there is to a complaint; see `bitsnode.market.complaint_check`."""
+        market, gate = await self._where(), await self._open_gate()
+        return await check_complaint(data, market, gate, self._manifests)
+
     async def tend(self) -> None:
         """See to what is on its way, and what is due; runs until cancelled."""
         while True:
@@ -241,6 +233,22 @@ class MarketAccess:
             contract = bytes.fromhex(deployment.address("Vouchers")[2:])
             self._market = Market(deployment.chain_id, contract, table)
         return self._market
+
+    async def _open_gate(self) -> Gate:
+        market = await self._where()
+        if self._gate is None:
+            self._custody = CustodyStore(self._file("custody.db"), market)
+            clock = self._reactor.seconds
+            self._gate = Gate(
+                self._custody,
+                market,
+                LedgerChain(self._chain.ledger(), self._isolation, clock),
+                self._identity.onion_key.public_key,
+                X25519PrivateKey.from_private_bytes(self._identity.sealing_seed),
+                clock,
+                self._run,
+            )
+        return self._gate
 
     def _open_relay(self, market: Market) -> Relay:
         path = self._file("relay.db")

@@ -15,6 +15,7 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.ledger.wallet.results import Addresses
 from bitsnode.market.agreeing import Consent
+from bitsnode.market.complaint_check import Verdict
 from bitsnode.market.library import Bought
 from bitsnode.market.purchase_progress import Terms
 from bitsnode.market.purchases import Purchases
@@ -47,6 +48,7 @@ class MarketControl:
         wallet: returns the wallet.
         selling: returns the sales of the node.
         purchases: returns its purchases.
+        check_complaint: sees what there is to a complaint.
         denominations: returns the prices that there are, wei.
     """
 
@@ -56,12 +58,14 @@ class MarketControl:
         wallet: Callable[[], Wallet],
         selling: Callable[[], Awaitable[Selling]],
         purchases: Callable[[], Awaitable[Purchases]],
+        check_complaint: Callable[[bytes], Awaitable[Verdict]],
         denominations: Callable[[], Awaitable[Sequence[int]]],
     ) -> None:
         self._content = content
         self._wallet = wallet
         self._selling = selling
         self._purchases = purchases
+        self._check_complaint = check_complaint
         self._denominations = denominations
 
     def commands(self) -> dict[str, Command]:
@@ -69,25 +73,25 @@ class MarketControl:
         return {
             "sell": self.sell,
             "offers": self.offers,
+            "offer-price": self.offer_price,
+            "offer-withdraw": self.offer_withdraw,
             "buy": self.buy,
             "library": self.library,
+            "purchase-cancel": self.purchase_cancel,
+            "complain": self.complain,
+            "complaint-check": self.complaint_check,
             "get-bought": self.get_bought,
         }
 
     async def sell(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Publish the file at ``path`` and offer it for ``price`` wei."""
-        path, price = arguments.get("path"), arguments.get("price")
+        path = arguments.get("path")
         if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
             raise BadArguments
-        if type(price) is not int or not 0 < price < 1 << 96:
-            raise BadArguments
+        price = await self._price(arguments)
         addresses = await self._wallet().addresses()
         payee = MetaAddress.parse(addresses.meta_address)
         selling = await self._selling()
-        table = await self._denominations()
-        if price not in table:
-            sums = ", ".join(f"{(Decimal(wei) / 10**18).normalize():f}" for wei in table)
-            raise NoSuchPrice(f"A price is what one voucher is worth: {sums} coins.")
         shown = lambda event: report(event_line(event))  # noqa: E731
         published = await self._content.publish(Path(path), shown)
         sale = await selling.sell(published.link, published.publisher_seed, payee, price, shown)
@@ -102,6 +106,28 @@ class MarketControl:
     async def offers(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
         """Return what this node has on sale."""
         return {"offers": [_sale(sale) for sale in await (await self._selling()).offers()]}
+
+    async def offer_price(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Offer ``content_id``, which was published before, for ``price`` wei."""
+        content_id, price = _content_id(arguments), await self._price(arguments)
+        shown = lambda event: report(event_line(event))  # noqa: E731
+        return _sale(await (await self._selling()).price(content_id, price, shown))
+
+    async def offer_withdraw(
+        self, arguments: Mapping[str, Any], _report: Report
+    ) -> dict[str, object]:
+        """Make no further offer for ``content_id``."""
+        return _sale(await (await self._selling()).withdraw(_content_id(arguments)))
+
+    async def _price(self, arguments: Mapping[str, Any]) -> int:
+        price = arguments.get("price")
+        if type(price) is not int or not 0 < price < 1 << 96:
+            raise BadArguments
+        table = await self._denominations()
+        if price not in table:
+            sums = ", ".join(f"{(Decimal(wei) / 10**18).normalize():f}" for wei in table)
+            raise NoSuchPrice(f"A price is what one voucher is worth: {sums} coins.")
+        return price
 
     async def buy(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Buy ``content_id``; without ``yes`` it ends when the terms were told.
@@ -151,6 +177,41 @@ class MarketControl:
                 }
                 for each in await purchases.under_way()
             ],
+            "in_vain": [
+                attrs.asdict(each, recurse=False) | {"content_id": str(each.content_id)}
+                for each in await purchases.in_vain()
+            ],
+        }
+
+    async def purchase_cancel(
+        self, arguments: Mapping[str, Any], _report: Report
+    ) -> dict[str, object]:
+        """Give the purchase of ``content_id`` up, of which nothing was sent."""
+        content_id = _content_id(arguments)
+        await (await self._purchases()).cancel(content_id)
+        return {"content_id": str(content_id), "cancelled": True}
+
+    async def complain(self, arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
+        """Return a complaint about the purchase of ``content_id`` with ``text``, in hex."""
+        content_id, text = _content_id(arguments), arguments.get("text", "")
+        if not isinstance(text, str) or any("\ud800" <= each <= "\udfff" for each in text):
+            raise BadArguments  # half a character, which has no UTF-8
+        made = await (await self._purchases()).complaint(content_id, text)
+        return {"content_id": str(content_id), "complaint": made.hex()}
+
+    async def complaint_check(
+        self, arguments: Mapping[str, Any], _report: Report
+    ) -> dict[str, object]:
+        """See what there is to a ``complaint``, given in hex."""
+        try:
+            data = bytes.fromhex(arguments["complaint"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadArguments from error
+        verdict = await self._check_complaint(data)
+        return {
+            **attrs.asdict(verdict, recurse=False),
+            "content_id": str(verdict.content_id),
+            "publisher": verdict.publisher.hex(),
         }
 
     async def get_bought(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:

@@ -97,6 +97,7 @@ class Node:
             chain.wallet,
             parts.market.selling,
             parts.market.purchases,
+            parts.market.check_complaint,
             lambda: chain.vouchers().denominations(),
         )
         controls = (control, purse, vouchers, market)

@@ -12,16 +12,17 @@ from bitsnode.cli.context import CommandLine
 # name -> (module, with a click command called ``command`` or as is said behind a colon; line of
 # help). The help stands here so that ``bitsnode --help`` imports no command and no Twisted.
 COMMANDS: Final = {
-    "buy": ("bitsnode.cli.market:buy", "Buy a content with a voucher."),
+    "buy": ("bitsnode.cli.buy", "Buy a content with a voucher."),
     "chain": ("bitsnode.cli.chain", "Run a chain of your own, for trying things out."),
     "doctor": ("bitsnode.cli.doctor", "Check this machine and the running node."),
     "earnings": ("bitsnode.cli.earnings", "Show what buyers have paid."),
     "get": ("bitsnode.cli.get", "Fetch a content by its link."),
-    "library": ("bitsnode.cli.market:library", "List what was bought."),
+    "library": ("bitsnode.cli.library", "List what was bought; cancel, or complain."),
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),
-    "offers": ("bitsnode.cli.market:offers", "List what this node has on sale."),
+    "offer": ("bitsnode.cli.offer", "List what is on sale; change a price, or withdraw."),
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),
     "publish": ("bitsnode.cli.publish", "Encrypt a file and spread it over the nodes."),
+    "receipt": ("bitsnode.cli.receipt", "Check what a buyer says of a purchase."),
     "wallet": ("bitsnode.cli.wallet", "Make a wallet, see what it holds, send money."),
     "status": ("bitsnode.cli.status", "Show what the running node is doing."),
 }

@@ -3,6 +3,7 @@
 Needs the event as it comes over the control socket only, so that no command imports the rooms.
 """
 
+import datetime
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,6 +20,11 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} TiB"
+
+
+def day(time: int) -> str:
+    """Return the day of a Unix time, in UTC, such as ``2026-11-23``."""
+    return datetime.datetime.fromtimestamp(time, datetime.UTC).strftime("%Y-%m-%d")
 
 
 def text_of(event: Event) -> str:

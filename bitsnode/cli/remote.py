@@ -28,6 +28,12 @@ def run_command(
         arguments: what the command takes.
         show: turns the result into text for a person.
     """
+    result = answer(line, command, arguments)
+    line.emit(result, show(result))
+
+
+def answer(line: CommandLine, command: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Carry a command out, print its progress, and return its result; what fails ends here."""
     progress = ProgressLine(line)
     try:
         result = call(line.home, command, arguments, progress.event)
@@ -41,7 +47,12 @@ def run_command(
         progress.end()
         line.fail("Stopped.")
     progress.end()
-    line.emit(result, show(result))
+    return result
+
+
+def content_name(text: str) -> str:
+    """Return the name of a content, of which a link may have been given."""
+    return text.removeprefix("bits:").split("#")[0]
 
 
 class ProgressLine:

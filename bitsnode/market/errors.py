@@ -112,6 +112,32 @@ class OtherRedemption(ReceiptError):
     """The chain's record of this redemption differs from the receipt."""
 
 
+# Complaints
+
+
+class ComplaintError(MarketError):
+    """This complaint proves nothing."""
+
+
+class BadComplaint(ComplaintError):
+    """This file is no complaint, or is damaged."""
+
+
+class ComplaintNotSigned(ComplaintError):
+    """This complaint is not signed by the key of the receipt that it shows."""
+
+
+class ComplaintTooLong(ComplaintError):
+    """A complaint has at most 1024 bytes of text."""
+
+
+class FraudNotShown(ComplaintError):
+    """The key shares in this complaint do not show that the publisher cheated."""
+
+
+# What key holders refuse
+
+
 class BadChallenge(MarketError):
     """The challenge of this request is not one of this node's, or too old."""
 

@@ -128,11 +128,17 @@ class Gate:
         kept = await self._run(partial(self._store.get, receipt.offer_hash))
         receipt.check_offer(kept.signed)
         message = receipt.message(self._market.chain_id, self._market.vouchers)
-        recorded, time = await self._find(message)
+        recorded, time = await self.paid(message)
         receipt.check_record(recorded, time, kept.signed.offer)
         return await self._run(partial(self._seal, kept, request.public_key, message))
 
-    async def _find(self, message: bytes) -> tuple[Redeemed, int]:
+    async def paid(self, message: bytes) -> tuple[Redeemed, int]:
+        """Return the redemption with this message (32 bytes), and the time of its final block.
+
+        Raises:
+            NotFinalYet: it is in no final block that we know.
+            LedgerError: we cannot be certain of what the chain says.
+        """
         self._chain.check_certainty()
         found = await self._run(partial(self._store.find, message))
         if found is None:

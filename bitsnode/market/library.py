@@ -5,7 +5,7 @@ import attrs
 from bitsnode.codec.link import Link
 from bitsnode.ids import ContentId
 from bitsnode.market.purchase import Purchase, Step, Story
-from bitsnode.market.purchase_errors import NotBought
+from bitsnode.market.purchase_errors import NotBought, NotPaid
 
 
 @attrs.frozen
@@ -50,6 +50,21 @@ class UnderWay:
     deadline: int
 
 
+@attrs.frozen
+class InVain:
+    """A content that was paid, and whose publisher sold another key.
+
+    Attributes:
+        content_id: its name.
+        price: wei.
+        block: in which it was paid.
+    """
+
+    content_id: ContentId
+    price: int
+    block: int
+
+
 def bought_of(name: bytes, story: Story) -> Bought:
     """Return what a story came to.
 
@@ -77,3 +92,15 @@ def under_way_of(name: bytes, purchase: Purchase) -> UnderWay:
     offer, reserved = story.signed.offer, story.reserved
     deadline = reserved.deadline if reserved else 0
     return UnderWay(name, ContentId(offer.content), purchase.step, offer.price, deadline)
+
+
+def in_vain_of(story: Story) -> InVain:
+    """Return what a story came to whose publisher cheated.
+
+    Raises:
+        NotPaid: it was not paid.
+    """
+    if story.settled is None:
+        raise NotPaid
+    offer = story.signed.offer
+    return InVain(ContentId(offer.content), offer.price, story.settled.block)

@@ -6,9 +6,10 @@ import nacl.signing
 
 from bitsnode.ledger.redeem import Prepared
 from bitsnode.ledger.redemption import NOBODY, Redemption, address_text, message_of
+from bitsnode.market.complaint import write_complaint
 from bitsnode.market.offer import SignedOffer
 from bitsnode.market.purchase import Story
-from bitsnode.market.purchase_facts import Reserved
+from bitsnode.market.purchase_facts import Fraud, Reserved
 from bitsnode.market.receipt import Receipt, tag_of
 from zk.stealth import DegenerateKeys, InvalidPrivateKey, generate
 
@@ -59,6 +60,23 @@ def receipt_of(story: Story) -> Receipt:
         public_key=_public_key(story.agreed),
         salt=story.agreed.salt,
     )
+
+
+def complaint_of(story: Story, text: str, now: float) -> bytes:
+    """Return a complaint about a payment, for a story that is settled.
+
+    Key shares are shown only where they make another key than the offer promises; others would
+    open the content for everybody.
+
+    Raises:
+        ComplaintTooLong: the text is.
+    """
+    signed, cheated = story.signed, story.cheated
+    shares: dict[int, bytes] = {}
+    if cheated is not None and cheated.fraud == Fraud.WRONG_SECRET:
+        shares = dict(list(story.shares.items())[: signed.offer.threshold])
+    seed = story.agreed.receipt_seed
+    return write_complaint(signed, receipt_of(story), seed, text, now, shares)
 
 
 def _public_key(reserved: Reserved) -> bytes:

@@ -36,7 +36,7 @@ class Cancelled(PurchaseError):
 
 
 class TooLateToCancel(PurchaseError):
-    """The payment is on its way, so the purchase cannot be cancelled any more."""
+    """The payment is made or on its way, so the purchase cannot be cancelled any more."""
 
 
 class PaymentExpired(PurchaseError):
@@ -60,7 +60,11 @@ class NotBought(PurchaseError):
 
 
 class UnknownPurchase(PurchaseError):
-    """There is no such purchase."""
+    """There is no such purchase under way."""
+
+
+class NotPaid(PurchaseError):
+    """Nothing was paid for this content, so there is no receipt."""
 
 
 # What others do wrong; the purchase goes on by other ways.

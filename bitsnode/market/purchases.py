@@ -1,7 +1,6 @@
 """Buying for the rest of the node, and the library of what was bought."""
 
 import secrets
-from collections.abc import Iterable
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
@@ -13,25 +12,28 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.market.agreeing import Consent
 from bitsnode.market.buying import Buying
-from bitsnode.market.library import Bought, UnderWay, bought_of, under_way_of
+from bitsnode.market.library import Bought, InVain, UnderWay, bought_of, in_vain_of, under_way_of
 from bitsnode.market.offer_record import best_offer, offer_key
-from bitsnode.market.payment import receipt_of
+from bitsnode.market.payment import complaint_of
 from bitsnode.market.purchase import Purchase, Step, Story
 from bitsnode.market.purchase_errors import (
     Cancelled,
     NeedsPassword,
     NotBought,
     NotConfirmed,
+    NotPaid,
     OfferChanged,
     PaymentExpired,
     PublisherCheated,
     SpentElsewhere,
+    TooLateToCancel,
     UnknownPurchase,
 )
 from bitsnode.market.purchase_facts import Quoted, Reason
 from bitsnode.market.purchase_journal import ID_SIZE, PurchaseJournal
 from bitsnode.market.purchase_needs import TROUBLES, Tools, Trouble
-from bitsnode.market.purchase_progress import Event, LookingForOffer, OnEvent, TakenUp
+from bitsnode.market.purchase_progress import LookingForOffer, OnEvent, TakenUp
+from bitsnode.market.purchase_run import PurchaseRun
 from onion.isolation import Isolation
 
 _log = Logger()
@@ -57,7 +59,7 @@ class Purchases:
     def __init__(self, tools: Tools, journal: PurchaseJournal) -> None:
         self._tools = tools
         self._journal = journal
-        self._running: dict[bytes, _Run] = {}
+        self._running: dict[bytes, PurchaseRun] = {}
         self._locks: dict[bytes, DeferredLock] = {}
         self._starting = DeferredLock()  # so that none is started twice, or from what it was before
 
@@ -108,15 +110,27 @@ class Purchases:
             running.forget(on_event)
         return _result(running.name, story, running.buying.failure)
 
-    async def cancel(self, name: bytes) -> None:
-        """Give a purchase up of which nothing was sent; its voucher is given back.
+    async def cancel(self, content_id: ContentId) -> None:
+        """Give the purchase of a content up, of which nothing was sent; its voucher is given back.
 
         Raises:
-            UnknownPurchase: there is none.
+            UnknownPurchase: there is none under way.
             TooLateToCancel: the payment may be on its way.
         """
-        running = await self._resume(name)
-        running.buying.cancel()
+        await self._starting.acquire()
+        try:
+            name = await self._find(content_id)
+            if name is None:
+                raise UnknownPurchase
+            running = self._running.get(name)
+            if running is not None:
+                running.buying.cancel()
+            else:  # it would stop at once for want of the password if it were not cancelled first
+                running = self._start(name, await self._load(name), None, cancelled=True)
+        finally:
+            self._starting.release()
+        if (await running.wait()).failed is None:  # it was just being written down that it is sent
+            raise TooLateToCancel
 
     # The library
 
@@ -141,16 +155,30 @@ class Purchases:
                 return bought.link
         raise NotBought
 
-    async def receipt(self, name: bytes) -> bytes:
-        """Return the receipt of a purchase as key holders take it; secret to all others.
+    async def in_vain(self) -> list[InVain]:
+        """Return the purchases that were paid and whose publisher cheated."""
+        return [in_vain_of(story) for _name, story in await self._stories() if story.cheated]
+
+    async def complaint(self, content_id: ContentId, text: str) -> bytes:
+        """Return a complaint about a purchase, to be published: it shows what was bought.
+
+        Args:
+            content_id: what was bought.
+            text: in the buyer's words, at most 1024 bytes of UTF-8.
 
         Raises:
-            UnknownPurchase: there is none, or nothing was paid.
+            NotPaid: nothing was paid for it.
+            ComplaintTooLong: the text is.
         """
-        story = (await self._load(name)).story
-        if story.settled is None:
-            raise UnknownPurchase
-        return receipt_of(story).dump()
+        paid = [
+            story
+            for _name, story in await self._stories()
+            if story.settled is not None and story.signed.offer.content == content_id.digest
+        ]
+        if not paid:
+            raise NotPaid
+        story = max(paid, key=lambda each: each.cheated is not None)
+        return complaint_of(story, text, self._tools.clock.seconds())
 
     # Inside
 
@@ -180,7 +208,9 @@ class Purchases:
                 going = name
         return going
 
-    async def _begin(self, content_id: ContentId, consent: Consent, on_event: OnEvent) -> "_Run":
+    async def _begin(
+        self, content_id: ContentId, consent: Consent, on_event: OnEvent
+    ) -> PurchaseRun:
         on_event(LookingForOffer())
         tools, isolation = self._tools, Isolation.fresh("offer")
         content = content_id.digest
@@ -201,7 +231,7 @@ class Purchases:
 
     async def _resume(
         self, name: bytes, consent: Consent | None = None, *listeners: OnEvent
-    ) -> "_Run":
+    ) -> PurchaseRun:
         """Return the run of a purchase, which is started if it does not run."""
         await self._starting.acquire()
         try:
@@ -216,14 +246,21 @@ class Purchases:
         return running
 
     def _start(
-        self, name: bytes, purchase: Purchase, consent: Consent | None, *listeners: OnEvent
-    ) -> "_Run":
-        running = _Run(name, listeners)
+        self,
+        name: bytes,
+        purchase: Purchase,
+        consent: Consent | None,
+        *listeners: OnEvent,
+        cancelled: bool = False,
+    ) -> PurchaseRun:
+        running = PurchaseRun(name, listeners)
         running.buying = Buying(
             self._tools, self._journal, name, purchase, running.tell, running.settle
         )
         if consent is not None:
             running.buying.consent = consent
+        if cancelled:
+            running.buying.cancel()
         if purchase.step not in (Step.RESERVE, Step.DONE):
             running.tell(TakenUp(purchase.step.value))
         self._running[name] = running
@@ -231,68 +268,13 @@ class Purchases:
         running.task.addBoth(self._ended, name, running)
         return running
 
-    def _ended(self, result: object, name: bytes, running: "_Run") -> None:
+    def _ended(self, result: object, name: bytes, running: PurchaseRun) -> None:
         if self._running.get(name) is running:
             del self._running[name]
         if isinstance(result, Failure):
             waited = running.fail(result)
             if not waited and not isinstance(result.value, CancelledError | NeedsPassword):
                 _log.warn("A purchase cannot go on now: {reason}", reason=_words_of(result))
-
-
-class _Run:
-    """A purchase that runs, and those who wait for it."""
-
-    buying: Buying
-    task: "Deferred[None]"
-
-    def __init__(self, name: bytes, listeners: Iterable[OnEvent]) -> None:
-        self.name = name
-        self.listeners = list(listeners)
-        self._waiters: list[Deferred[None]] = []
-        self._failed: Failure | None = None
-
-    def tell(self, event: Event) -> None:
-        """Tell all who listen; who cannot be told any more is no reason to stop."""
-        for listener in list(self.listeners):
-            try:
-                listener(event)
-            except Exception as error:
-                _log.warn("Progress is not shown: {kind}", kind=type(error).__name__)
-                self.forget(listener)
-
-    def forget(self, listener: OnEvent) -> None:
-        """Tell somebody nothing any more."""
-        if listener in self.listeners:
-            self.listeners.remove(listener)
-
-    async def wait(self) -> Story:
-        """Return the story when it is known how it ends.
-
-        Raises:
-            bitsnode.errors.BitsError: it cannot go on now.
-        """
-        if not self.buying.story.known:
-            if self._failed is not None:
-                self._failed.raiseException()
-            waiter: Deferred[None] = Deferred()
-            self._waiters.append(waiter)
-            await waiter
-        return self.buying.story
-
-    def settle(self) -> None:
-        """Tell those who wait that it is known how it ends."""
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.callback(None)
-
-    def fail(self, failure: Failure) -> bool:
-        """Tell those who wait that it cannot go on; whether there was anybody."""
-        self._failed = failure
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.errback(failure)
-        return bool(waiters)
 
 
 def _result(name: bytes, story: Story, failure: Trouble | None) -> Bought:

@@ -169,6 +169,22 @@ class Selling:
         finally:
             self._lock.release()
 
+    async def price(self, content_id: ContentId, price: int, on_event: OnEvent = ignore) -> OnSale:
+        """Put a content that was published before on sale at another price, or again.
+
+        Args:
+            content_id: of it.
+            price: wei; one denomination of the contract.
+            on_event: told of progress.
+
+        Raises:
+            NotOnSale: it was never on sale here.
+            bitsnode.errors.BitsError: as in `sell`.
+        """
+        sale = await self._find(content_id)
+        link = Link(content_id, sale.secret, sale.whitening)
+        return await self.sell(link, sale.publisher_seed, sale.payee, price, on_event)
+
     async def withdraw(self, content_id: ContentId) -> OnSale:
         """Make no further offer; what was signed can be paid until it ends.
 

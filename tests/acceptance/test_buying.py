@@ -66,6 +66,18 @@ def test_a_work_is_bought_while_its_creator_is_away(
     assert again["block"] == done["block"]
     assert [each["content_id"] for each in buyer.ok("library")["bought"]] == [sale["content_id"]]
 
+    # what the buyer says of it is checked by somebody else
+    said, other = tmp_path / "said", whole_net.nodes[1]
+    buyer.ok("library", "receipt", sale["content_id"], "-o", said, "--text", "Not my taste.")
+    checked = other.ok("receipt", "check", said)
+    assert (checked["content_id"], checked["price"]) == (sale["content_id"], PRICE)
+    assert (checked["text"], checked["fraud"], checked["published"]) == (
+        "Not my taste.",
+        False,
+        True,
+    )
+    assert "cannot be cancelled" in refused(buyer, "library", "cancel", sale["content_id"])
+
     whole_net.revive()
     found = creator.ok("earnings", *secret)
     row = dict(zip(found["header"], found["rows"][-1], strict=True))
@@ -74,7 +86,10 @@ def test_a_work_is_bought_while_its_creator_is_away(
     assert int(row["treasury_wei"]) == rest * 3 // 100
     assert int(row["pool_wei"]) == rest * 2 // 100
     assert found["net"] == rest - rest * 3 // 100 - rest * 2 // 100
-    assert creator.ok("offers")["offers"][0]["content_id"] == sale["content_id"]
+    assert creator.ok("offer")["offers"][0]["content_id"] == sale["content_id"]
+    assert creator.ok("offer", "price", sale["content_id"], "0.1")["price"] == 2 * PRICE
+    assert creator.ok("offer", "withdraw", sale["content_id"])["withdrawn"]
+    assert creator.ok("offer", "list")["offers"][0]["withdrawn"]
 
 
 def test_a_voucher_is_cashed_out(whole_net: CliLocalnet, secret: list[str]) -> None:

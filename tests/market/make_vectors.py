@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from bitsnode.market.complaint import write_complaint
 from bitsnode.market.receipt import KeyQuestion
 from bitsnode.market.sealing import seal_for_buyer, seal_for_custody
 from bitsnode.market.shares import share_commitment
@@ -74,6 +75,8 @@ def main() -> None:
             "signature": question.sign(purchase.seed).hex(),
         },
     }
+    made = write_complaint(signed, purchase.receipt, purchase.seed, "Not my taste.", NOW)
+    vectors["complaint"] = {"data": made.hex()}
     public = custody_key(1).public_key().public_bytes_raw()
     vectors["sealed"] = {
         "private_key": custody_key(1).private_bytes_raw().hex(),

@@ -11,10 +11,12 @@ from bitsnode.codec.link import Link
 from bitsnode.ledger.wallet.errors import NoVoucher
 from bitsnode.market import purchase_errors as errors
 from bitsnode.market.collecting import SLOW_SECONDS
+from bitsnode.market.complaint import CheckedComplaint
 from bitsnode.market.errors import OfferExpired
 from bitsnode.market.offer import SignedOffer
 from bitsnode.market.purchase_facts import Reserved, Sent
 from bitsnode.market.purchase_journal import PurchaseJournal
+from bitsnode.market.purchase_needs import pause
 from bitsnode.market.purchase_progress import (
     HolderLied,
     InBlock,
@@ -38,9 +40,18 @@ from bitsnode.market.purchase_testing import (
     idle,
     nullifier,
 )
-from bitsnode.market.receipt import Receipt
 from bitsnode.market.sending import RELAY_SECONDS
-from bitsnode.market.testing import CHAIN_ID, CONTENT, DAY, NOW, PRICE, SECRET, WHITENING, sign
+from bitsnode.market.testing import (
+    CHAIN_ID,
+    CONTENT,
+    DAY,
+    NOW,
+    PRICE,
+    SECRET,
+    VOUCHERS,
+    WHITENING,
+    sign,
+)
 from onion.errors import TorUnavailable
 
 pytestmark = pytest.mark.usefixtures("no_fsync")
@@ -573,9 +584,13 @@ def test_a_publisher_whose_key_is_rubbish_is_found_out(tmp_path):
     node = Node(world, tmp_path / "purchases.db")
     with pytest.raises(errors.PublisherCheated):
         drive(node, node.buy())
-    (name,) = node.journal.purchases()
-    Receipt.parse(drive(node, node.purchases.receipt(name))).check_offer(world.signed)
+    made = drive(node, node.purchases.complaint(world.content_id, "It does not open."))
+    shown = CheckedComplaint.parse(made)
+    assert shown.fraud
+    assert shown.signed.hash == world.signed.hash
+    assert shown.receipt.message(CHAIN_ID, VOUCHERS) == world.paid()[0].message
     assert drive(node, node.purchases.library()) == []
+    assert [each.price for each in drive(node, node.purchases.in_vain())] == [PRICE]
     node.die()
 
 
@@ -587,6 +602,17 @@ def test_a_w_that_is_not_the_contents_is_found_out(world, start):
         drive(node, node.buy())
 
 
+def test_whoever_bought_can_complain_and_gives_no_key_away(world, start):
+    """About what they think of it; shares that open the content are not in it."""
+    node = start()
+    with pytest.raises(errors.NotPaid):
+        drive(node, node.purchases.complaint(world.content_id, ""))
+    drive(node, node.buy())
+    made = drive(node, node.purchases.complaint(world.content_id, "Dull."))
+    assert CheckedComplaint.parse(made).complaint.text == "Dull."
+    assert not any(share in made for share in world.shares)
+
+
 # The buyer
 
 
@@ -595,14 +621,50 @@ def test_cancelled_before_it_is_sent(world, start):
     node = start()
 
     async def think(_terms):
-        (going,) = await node.purchases.under_way()
-        await node.purchases.cancel(going.name)
+        cancelled.append(Deferred.fromCoroutine(node.purchases.cancel(world.content_id)))
+        await pause(world.clock, 1.0)
         return True
 
+    cancelled = []
     node.confirm = think
     with pytest.raises(errors.Cancelled):
         drive(node, node.buy())
+    assert cancelled[0].result is None
     assert not world.submitted
+    assert not world.reserved
+    with pytest.raises(errors.UnknownPurchase):
+        drive(node, node.purchases.cancel(world.content_id))
+
+
+def test_cancelled_after_a_restart_without_the_password(world, start):
+    """What waits for the buyer's password can be given up without it."""
+    node = start()
+
+    async def fails(*_args, **_kwargs):
+        raise errors.PurchaseError
+
+    node.change(proofs=Proving(fails))
+    with pytest.raises(errors.PurchaseError):
+        drive(node, node.buy())
+    assert world.reserved
+    node = start()
+    drive(node, node.purchases.take_up())
+    drive(node, node.purchases.cancel(world.content_id))
+    assert not world.reserved
+    assert drive(node, node.purchases.under_way()) == []
+
+
+def test_cancelled_while_it_is_proved(world, start):
+    """The proof stays here; the voucher is kept until no proof of it can land."""
+    node = start()
+    buying = Deferred.fromCoroutine(node.buy())
+    buying.addErrback(lambda failure: failure.trap(errors.Cancelled))
+    world.clock.advance(0)
+    idle(node, 0.5)
+    assert world.reserved
+    drive(node, node.purchases.cancel(world.content_id))
+    assert not world.submitted
+    idle(node, 2 * DAY)
     assert not world.reserved
 
 
@@ -612,9 +674,8 @@ def test_not_cancelled_after_it_was_sent(world, start):
     node = start()
     with pytest.raises(TooLong):
         drive(node, node.buy(), limit=100)
-    (going,) = drive(node, node.purchases.under_way())
     with pytest.raises(errors.TooLateToCancel):
-        drive(node, node.purchases.cancel(going.name))
+        drive(node, node.purchases.cancel(world.content_id))
 
 
 def test_it_goes_on_when_the_buyer_goes_away(world, start):

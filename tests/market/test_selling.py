@@ -329,6 +329,24 @@ def test_a_new_price_replaces_the_old_one(network, seller):
     assert found.signed.hash == second.hash
 
 
+def test_a_price_is_changed_without_publishing_again(network, seller):
+    """The same key and publisher; what was withdrawn comes back; what was never sold does not."""
+    with pytest.raises(NotOnSale):
+        drive(seller, seller.selling.price(LINK.content_id, PRICE))
+    seller.sell()
+    first = network.offer()
+    drive(seller, seller.selling.withdraw(LINK.content_id))
+    shown = drive(seller, seller.selling.price(LINK.content_id, 10**16, seller.events.append))
+    second = network.offer()
+    assert (shown.price, shown.withdrawn, shown.announced) == (10**16, False, True)
+    assert second.offer.price == 10**16
+    assert second.offer.publisher == first.offer.publisher
+    assert second.offer.secret_commitment == first.offer.secret_commitment
+    assert seller.store.find(CONTENT).whitening == LINK.whitening
+    with pytest.raises(UnknownDenomination):
+        drive(seller, seller.selling.price(LINK.content_id, PRICE + 1))
+
+
 def test_an_offer_is_announced_again_and_renewed_in_time(network, seller):
     """For a year there is at every moment an offer that buyers find and can pay."""
     seller.sell()

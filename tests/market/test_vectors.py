@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from bitsnode.market.complaint import CheckedComplaint
 from bitsnode.market.offer import SignedOffer
 from bitsnode.market.receipt import KeyQuestion, Receipt
 from bitsnode.market.sealing import open_for_buyer, open_for_custody
@@ -84,6 +85,19 @@ def test_a_receipt_has_exactly_these_bytes() -> None:
     )
     assert message.hex() == VECTORS["receipt"]["message"]
     assert receipt.message(CHAIN_ID, VOUCHERS) == message
+
+
+def test_a_complaint_has_exactly_these_bytes() -> None:
+    """Offer, receipt, words and day in FORMATS.md's order, signed by the receipt's key."""
+    data = bytes.fromhex(VECTORS["complaint"]["data"])
+    assert CheckedComplaint.parse(data).complaint.text == "Not my taste."
+    payload, signature = cbor.decode(data, 1 << 14)
+    version, offer, receipt, shares, text, written = cbor.decode(payload, 1 << 14)
+    assert (version, shares, text, written % 86_400) == (1, [], "Not my taste.", 0)
+    assert offer == OFFER
+    assert receipt == RECEIPT
+    key = Ed25519PublicKey.from_public_bytes(Receipt.parse(receipt).public_key)
+    key.verify(signature, b"bits/complaint/v1" + payload)
 
 
 def test_a_question_has_exactly_this_signature() -> None:

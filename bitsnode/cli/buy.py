@@ -1,6 +1,7 @@
-"""``bitsnode buy``, ``library`` and ``offers``: the market from the command line."""
+"""``bitsnode buy``: pay for a content with a voucher."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ from bitsnode.cli.amount import coins
 from bitsnode.cli.client import CommandFailed, call
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.progress import text_of
-from bitsnode.cli.remote import ProgressLine, run_command
+from bitsnode.cli.remote import ProgressLine, content_name, run_command
 from bitsnode.cli.wallet import password_option, read_password
 from bitsnode.errors import BitsError
 
@@ -27,13 +28,15 @@ from bitsnode.errors import BitsError
 @password_option
 @json_option
 @click.pass_obj
-def buy(line: CommandLine, content_id: str, yes: bool, own_relay: bool, password_file: Any) -> None:
+def command(
+    line: CommandLine, content_id: str, yes: bool, own_relay: bool, password_file: Path | None
+) -> None:
     """Buy the content CONTENT_ID with a voucher.
 
     Nobody learns who pays: neither the chain, nor the creator, nor the nodes that hold the key.
     A purchase that was cut short goes on when you repeat the command; nothing is paid twice.
     """
-    arguments: dict[str, object] = {"content_id": _id(content_id), "own_relay": own_relay}
+    arguments: dict[str, object] = {"content_id": content_name(content_id), "own_relay": own_relay}
     arguments["password"] = read_password(line, password_file)
     if not yes:
         if line.as_json or not sys.stdin.isatty():
@@ -68,46 +71,8 @@ def _show_terms(line: CommandLine, arguments: dict[str, object]) -> str | None:
     return terms[-1]["offer_hash"] if terms else None
 
 
-@click.command()
-@json_option
-@click.pass_obj
-def library(line: CommandLine) -> None:
-    """List what was bought; 'bitsnode get CONTENT_ID -o PATH' fetches it."""
-    run_command(line, "library", {}, _show_library)
-
-
-@click.command()
-@json_option
-@click.pass_obj
-def offers(line: CommandLine) -> None:
-    """List what this node has on sale."""
-    run_command(line, "offers", {}, _show_offers)
-
-
-def _id(text: str) -> str:
-    return text.removeprefix("bits:").split("#")[0]
-
-
 def _show_bought(result: dict[str, Any]) -> str:
     return (
         f"Bought for {coins(result['price'])} coins, in block {result['block']}. Fetch it with:\n"
         f"  bitsnode get {result['content_id']} -o PATH"
     )
-
-
-def _show_library(result: dict[str, Any]) -> str:
-    rows = [f"  {each['content_id']}  {coins(each['price'])}" for each in result["bought"]]
-    rows += [
-        f"  {each['content_id']}  {coins(each['price'])}  under way: {each['step']}"
-        for each in result["under_way"]
-    ]
-    return "\n".join(rows) or "Nothing was bought yet."
-
-
-def _show_offers(result: dict[str, Any]) -> str:
-    rows = [
-        f"  {each['content_id']}  {coins(each['price'])}"
-        + ("  withdrawn" if each["withdrawn"] else "")
-        for each in result["offers"]
-    ]
-    return "\n".join(rows) or "Nothing is on sale."
