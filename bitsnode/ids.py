@@ -45,6 +45,7 @@ class Context:
     KEY_REQUEST: Final = b"bits/key-request/v1"
     KEY_SHARE: Final = b"bits/key-share/v1"
     CUSTODY: Final = b"bits/custody/v1"
+    CUSTODY_PUZZLE: Final = b"bits/custody-puzzle/v1"
     COMPLAINT: Final = b"bits/complaint/v1"
 
 

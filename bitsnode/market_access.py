@@ -177,6 +177,7 @@ class MarketAccess:
                 self._run,
                 market,
                 self._settings.network.record_bits,
+                self._settings.network.share_bits,
                 self._dht,
                 self._dht,
                 KeyHolderClient(self._peers, self._reactor),
@@ -247,6 +248,7 @@ class MarketAccess:
                 X25519PrivateKey.from_private_bytes(self._identity.sealing_seed),
                 clock,
                 self._run,
+                self._settings.network.share_bits,
             )
         return self._gate
 

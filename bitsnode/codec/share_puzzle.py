@@ -7,7 +7,7 @@ is the size of the share rounded up. It names the holder and the bytes, so no wo
 
 import hashlib
 import struct
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -17,6 +17,18 @@ from bitsnode.ids import Context
 NONCE_SIZE: Final = 16  # bytes
 MIB: Final = 1 << 20  # bytes
 SLICE: Final = 1 << 14  # nonces tried in one call by default, about 10 ms
+
+
+class Puzzle(Protocol):
+    """Something to be solved by trying nonces."""
+
+    @property
+    def bound(self) -> int:
+        """What the proof must be less than."""
+
+    @property
+    def prefix(self) -> bytes:
+        """What is hashed before the nonce."""
 
 
 @attrs.frozen
@@ -52,7 +64,7 @@ class SharePuzzle:
         return b"".join((Context.SHARE_PUZZLE, *parts))
 
 
-def check(puzzle: SharePuzzle, nonce: bytes) -> None:
+def check(puzzle: Puzzle, nonce: bytes) -> None:
     """Check a solution at the price of one hash.
 
     Raises:
@@ -63,7 +75,7 @@ def check(puzzle: SharePuzzle, nonce: bytes) -> None:
         raise UnpaidShare
 
 
-def solve(puzzle: SharePuzzle, start: int = 0, tries: int = SLICE) -> bytes | None:
+def solve(puzzle: Puzzle, start: int = 0, tries: int = SLICE) -> bytes | None:
     """Look for a solution, one slice at a time, so that the caller can give up in between.
 
     Args:

@@ -16,6 +16,7 @@ import nacl.signing
 from twisted.internet.defer import Deferred, gatherResults
 
 from bitsnode.market.asking import KeyHolderClient
+from bitsnode.market.custody_price import UNPAID, Payer
 from bitsnode.market.errors import TooFewHolders
 from bitsnode.market.offer import KeyHolder, Offer, SignedOffer
 from bitsnode.market.purchase_errors import KeyHolderFault
@@ -115,6 +116,8 @@ def suitable(cards: Iterable[NodeCard], own_key: bytes | None) -> list[NodeCard]
 def draw_up(terms: Terms, holders: Sequence[NodeCard]) -> tuple[SignedOffer, list[PutKeyShare]]:
     """Split the secret, sign the offer, and return what each holder is to be given, in order.
 
+    What is given is not paid for yet.
+
     Raises:
         BadOffer: the terms do not fit together, or a holder's key is none.
     """
@@ -149,6 +152,7 @@ def draw_up(terms: Terms, holders: Sequence[NodeCard]) -> tuple[SignedOffer, lis
             signed.data,
             index,
             seal_for_custody(holder.custody_key, signed.hash, index, share),
+            UNPAID,
         )
         for index, (holder, share) in enumerate(zip(named, shares, strict=True), 1)
     ]
@@ -158,6 +162,7 @@ async def entrust(
     client: KeyHolderClient,
     terms: Terms,
     candidates: Sequence[NodeCard],
+    payer: Payer,
     *,
     wanted: int = USUAL_HOLDERS,
     on_fault: Callable[[str], None] = lambda _reason: None,
@@ -168,6 +173,7 @@ async def entrust(
         client: asks nodes.
         terms: of the offer.
         candidates: of `suitable`; those beyond `wanted` replace such as fail.
+        payer: pays each holder for its custody.
         wanted: holders, at most 32.
         on_fault: told why a node did not take its share.
 
@@ -185,7 +191,7 @@ async def entrust(
         if not chosen:
             raise TooFewHolders(0, 1)
         signed, requests = draw_up(terms, chosen)
-        faults = await _give(client, signed, requests)
+        faults = await _give(client, payer, signed, requests)
         for fault in faults.values():
             on_fault(str(fault))
         taken = tuple(index for index in range(1, len(chosen) + 1) if index not in faults)
@@ -200,7 +206,10 @@ async def entrust(
 
 
 async def _give(
-    client: KeyHolderClient, signed: SignedOffer, requests: Sequence[PutKeyShare]
+    client: KeyHolderClient,
+    payer: Payer,
+    signed: SignedOffer,
+    requests: Sequence[PutKeyShare],
 ) -> dict[int, KeyHolderFault]:
     """Give all holders their shares side by side; return what went wrong, by index."""
     faults: dict[int, KeyHolderFault] = {}
@@ -209,7 +218,8 @@ async def _give(
     async def one(request: PutKeyShare) -> None:
         holder = signed.offer.holders[request.index - 1]
         try:
-            await client.entrust(holder.onion_key, request)
+            paid = await payer.pay(holder.onion_key, request)
+            await client.entrust(holder.onion_key, paid)
         except KeyHolderFault as fault:
             faults[request.index] = fault
         except ClientStopped as error:

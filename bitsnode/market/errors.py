@@ -177,6 +177,10 @@ class CustodyFull(MarketError):
     """This node keeps as many key shares as it may."""
 
 
+class UnpaidCustody(MarketError):
+    """The puzzle that pays for keeping a key share is not solved."""
+
+
 class TooFewHolders(MarketError):
     """Too few nodes took a share of the content's key."""
 

@@ -16,6 +16,7 @@ from bitsnode.ledger.voucher_events import Redeemed, read_redeemed
 from bitsnode.market.certainty import Chain
 from bitsnode.market.challenge import Challenges
 from bitsnode.market.custody import CustodyStore, Kept
+from bitsnode.market.custody_price import check_paid
 from bitsnode.market.errors import NotFinalYet, NotNamed, OfferExpired
 from bitsnode.market.offer import Market, SignedOffer
 from bitsnode.market.receipt import KeyQuestion, Receipt
@@ -45,6 +46,7 @@ class Gate:
         custody_key: private half of the card's sealing key.
         seconds: returns the Unix time in seconds.
         run: runs what waits for the disk.
+        puzzle_bits: price of a share's custody.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Gate:
         custody_key: X25519PrivateKey,
         seconds: Callable[[], float],
         run: Run,
+        puzzle_bits: int,
     ) -> None:
         self._store = store
         self._market = market
@@ -65,6 +68,7 @@ class Gate:
         self._public_key = custody_key.public_key().public_bytes_raw()
         self._seconds = seconds
         self._run = run
+        self._puzzle_bits = puzzle_bits
         self._challenges = Challenges()
         self._following = False
 
@@ -72,12 +76,14 @@ class Gate:
         """Take a share into custody; on return it is on the disk.
 
         Raises:
+            UnpaidCustody: its puzzle is not solved; nothing else was looked at.
             OfferError: the offer is not in order, has expired, or is for another market.
             NotNamed: it does not name this node at this index.
             NotOpened: the share is not sealed to this node.
             WrongShare: it is not the one that the offer commits to.
             CustodyFull: a limit is reached.
         """
+        check_paid(request, self._onion_key, self._puzzle_bits)
         await self._run(partial(self._keep, request))
 
     def _keep(self, request: PutKeyShare) -> None:

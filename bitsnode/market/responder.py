@@ -22,6 +22,7 @@ _CODES: Final[tuple[tuple[type[BitsError], int, int], ...]] = (
     (errors.BadChallenge, FailureCode.BAD_CHALLENGE, 0),
     (errors.ReceiptError, FailureCode.BAD_RECEIPT, 0),
     (LedgerError, FailureCode.CHAIN_UNCERTAIN, CHAIN_SECONDS),
+    (errors.UnpaidCustody, FailureCode.UNPAID, 0),
     (errors.CustodyFull, FailureCode.FULL, 0),
     (errors.NotNamed, FailureCode.REFUSED, 0),
     (errors.OtherMarket, FailureCode.REFUSED, 0),

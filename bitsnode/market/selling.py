@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from bitsnode.codec.link import Link
 from bitsnode.ids import ContentId
 from bitsnode.market.asking import KeyHolderClient
+from bitsnode.market.custody_price import Payer
 from bitsnode.market.entrusting import Terms, entrust, suitable
 from bitsnode.market.errors import UnknownDenomination
 from bitsnode.market.offer import FEE_DIVISOR, Market, SignedOffer
@@ -63,6 +64,7 @@ class SellingTools:
         run: carries out in a thread what waits for the disk, or takes long.
         market: where is paid.
         record_bits: of the puzzle of DHT records.
+        share_bits: of the puzzle that pays for the custody of a key share.
         records: puts offers into the DHT.
         custodians: finds nodes.
         client: gives them their shares.
@@ -73,6 +75,7 @@ class SellingTools:
     run: Run
     market: Market
     record_bits: int
+    share_bits: int
     records: Records
     custodians: Custodians
     client: KeyHolderClient
@@ -255,6 +258,7 @@ class Selling:
             self._tools.client,
             self._terms(sale),
             candidates,
+            Payer(self._tools.share_bits, self._tools.run),
             on_fault=lambda reason: on_event(HolderFailed(reason)),
         )
         offer = entrusted.signed.offer

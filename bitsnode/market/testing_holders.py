@@ -8,11 +8,13 @@ import attrs
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from twisted.internet.task import Clock, deferLater
 
+from bitsnode.config import LOCAL
 from bitsnode.ledger.announcements import Cursor
 from bitsnode.ledger.answers import Log
 from bitsnode.ledger.errors import LedgerError
 from bitsnode.market.certainty import CertainBlock, Chain
 from bitsnode.market.custody import CustodyStore, Limits
+from bitsnode.market.custody_price import UNPAID, Payer
 from bitsnode.market.gate import Gate
 from bitsnode.market.offer import Market, SignedOffer
 from bitsnode.market.receipt import KeyQuestion, Receipt
@@ -138,6 +140,7 @@ class Holder:
             custody_key(index),
             lambda: self.now,
             run_now,
+            LOCAL.share_bits,
         )
         self.responder = CustodyResponder(self.gate)
 
@@ -149,7 +152,11 @@ class Holder:
         """The message that gives it its share."""
         public = custody_key(self.index).public_key().public_bytes_raw()
         sealed = seal_for_custody(public, signed.hash, self.index, shares[self.index - 1])
-        return PutKeyShare(signed.data, self.index, sealed)
+        return self.paid(PutKeyShare(signed.data, self.index, sealed, UNPAID))
+
+    def paid(self, request: PutKeyShare) -> PutKeyShare:
+        """A request with the puzzle solved."""
+        return result(Payer(LOCAL.share_bits, run_now).pay(self.key.public_key, request))
 
     def ask(self, purchase: Purchase, reader: X25519PrivateKey, **changes: Any) -> RequestKey:
         """The request of a buyer, with a fresh challenge; changes are made before it signs."""

@@ -13,6 +13,7 @@ MAX_RECEIPT: Final = 4 * 1024  # bytes; one of 8 vouchers has about 1 KiB
 MAX_HOLDERS: Final = 32  # of a content's key
 SEALED_SHARE_SIZE: Final = 64  # bytes: a key share of 16 bytes under HPKE (RFC 9180)
 CHALLENGE_SIZE: Final = 32  # bytes
+NONCE_SIZE: Final = 16  # bytes
 
 _DIGEST: Final = Bytes(DIGEST_SIZE, DIGEST_SIZE)
 _INDEX: Final = Uint(MAX_HOLDERS, 1)
@@ -30,6 +31,7 @@ class PutKeyShare:
         offer: the signed offer that names the holder and commits to its share.
         index: of the holder in the offer, from 1.
         sealed: the share, sealed to the holder's custody key, 64 bytes.
+        nonce: solves the custody puzzle, 16 bytes.
     """
 
     TYPE: ClassVar[int] = 48
@@ -37,6 +39,7 @@ class PutKeyShare:
     offer: bytes = field(1, Bytes(1, MAX_SIGNED_OFFER))
     index: int = field(2, _INDEX)
     sealed: bytes = field(3, _SEALED, secret=True)
+    nonce: bytes = field(4, Bytes(NONCE_SIZE, NONCE_SIZE))
 
 
 @attrs.frozen

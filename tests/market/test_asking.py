@@ -10,11 +10,13 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from bitsnode.config import LOCAL
 from bitsnode.content.testing import drive
 from bitsnode.ledger.errors import RpcsDisagree
 from bitsnode.market.asking import HolderRefused, KeyHolderClient
 from bitsnode.market.challenge import Challenges
 from bitsnode.market.collecting import Collecting
+from bitsnode.market.custody_price import Payer
 from bitsnode.market.entrusting import Terms, draw_up, entrust, happiness, suitable
 from bitsnode.market.errors import NotOpened, TooFewHolders, WrongShare
 from bitsnode.market.purchase_errors import KeyHolderFault
@@ -37,7 +39,7 @@ from bitsnode.market.testing import (
     onion_key,
     sign,
 )
-from bitsnode.market.testing_holders import Holder, MemoryChain, MemoryHolders
+from bitsnode.market.testing_holders import Holder, MemoryChain, MemoryHolders, result, run_now
 from bitsnode.peer.errors import ClientStopped
 from bitsnode.wire.card import Capability, NodeCard
 from bitsnode.wire.market_messages import Challenge, KeyShare
@@ -46,6 +48,7 @@ from bitsnode.wire.messages import FailureCode
 NEEDED, HOLDERS = 3, 11
 OFFER, SHARES = make_offer(NEEDED, HOLDERS)
 SIGNED = sign(OFFER)
+PAYER = Payer(LOCAL.share_bits, run_now)
 
 
 @pytest.fixture
@@ -300,7 +303,7 @@ def test_an_offer_that_is_drawn_up_can_be_bought(holders: list[Holder]) -> None:
     assert signed.offer.publisher == bytes(nacl.signing.SigningKey(PUBLISHER_SEED).verify_key)
     assert signed.offer.threshold == 3
     for holder, request in zip(holders, requests, strict=True):
-        holder.gate._keep(request)
+        result(holder.gate.keep(holder.paid(request)))
     came = {
         index: holder.gate._open(signed, index, holder.store.get(signed.hash).sealed)
         for index, holder in enumerate(holders, 1)
@@ -330,6 +333,7 @@ def test_holders_that_fail_are_replaced_by_spares(
             client,
             TERMS,
             [card(index) for index in range(1, 8)],
+            PAYER,
             wanted=5,
             on_fault=reasons.append,
         ),
@@ -346,14 +350,14 @@ def test_without_spares_fewer_holders_keep_the_key(
 ) -> None:
     """All is split anew for those that are left; a network without any is said to have none."""
     peers.dead = {1, 2, 3}
-    found = drive(clock, entrust(client, TERMS, [card(index) for index in range(1, 6)]))
+    found = drive(clock, entrust(client, TERMS, [card(index) for index in range(1, 6)], PAYER))
     assert len(found.signed.offer.holders) == 2
     assert found.signed.offer.threshold == 1
     peers.dead = set(range(1, 12))
     with pytest.raises(TooFewHolders):
-        drive(clock, entrust(client, TERMS, [card(index) for index in range(1, 6)]))
+        drive(clock, entrust(client, TERMS, [card(index) for index in range(1, 6)], PAYER))
     with pytest.raises(TooFewHolders):
-        drive(clock, entrust(client, TERMS, []))
+        drive(clock, entrust(client, TERMS, [], PAYER))
 
 
 def test_a_publisher_that_stops_is_told_so(
@@ -362,4 +366,4 @@ def test_a_publisher_that_stops_is_told_so(
     """The end of this node is no reason to think that nobody keeps keys."""
     peers.failure = ClientStopped()
     with pytest.raises(ClientStopped):
-        drive(clock, entrust(client, TERMS, [card(1), card(2)]))
+        drive(clock, entrust(client, TERMS, [card(1), card(2)], PAYER))

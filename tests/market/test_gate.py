@@ -1,5 +1,6 @@
 """The gate: each way not to have paid is refused with its code, and what was paid is honoured."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from bitsnode.config import LOCAL
 from bitsnode.ledger.errors import NotFinal, RpcsDisagree, TooFewRpcs
 from bitsnode.market.challenge import LIFETIME, Challenges
 from bitsnode.market.custody import DAY, KEEP, Limits
-from bitsnode.market.errors import BadChallenge
+from bitsnode.market.custody_price import UNPAID, Payer, check_paid
+from bitsnode.market.errors import BadChallenge, UnpaidCustody
 from bitsnode.market.testing import MARKET, NOW, PRICE, Purchase, buy, make_offer, sign
-from bitsnode.market.testing_holders import CALLER, Holder, MemoryChain, result
+from bitsnode.market.testing_holders import CALLER, Holder, MemoryChain, result, run_now
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.market_messages import AskChallenge, KeyShare, PutKeyShare, RequestKey
 from bitsnode.wire.messages import Done, FailureCode, Ping
@@ -421,12 +424,55 @@ def test_a_share_is_taken_only_if_it_is_the_one_committed_to(
         (holder.share_of(foreign, SHARES), FailureCode.REFUSED),
     ):
         with pytest.raises(Refused) as caught:
-            result(holder.responder.handle(request, CALLER))
+            result(holder.responder.handle(holder.paid(request), CALLER))
         assert caught.value.code == code
     assert holder.store.count() == 0
     for _ in range(2):
         assert result(holder.responder.handle(good, CALLER)) == Done()
     assert holder.store.count() == 1
+
+
+def test_custody_is_paid_for_before_anything_else_is_looked_at(
+    holder_of: Callable[..., Holder],
+) -> None:
+    """Publisher keys are free, so places are not; and work for one share is of no use elsewhere."""
+    holder = holder_of()
+    good = holder.share_of(SIGNED, SHARES)
+    free = attrs.evolve(good, nonce=UNPAID)
+    for request in (
+        free,
+        attrs.evolve(free, offer=b"\xff"),  # not even the form of the offer matters before
+        attrs.evolve(good, index=2),
+        attrs.evolve(good, sealed=bytes(64)),
+        attrs.evolve(good, offer=sign(attrs.evolve(OFFER, valid_from=NOW - 5)).data),
+    ):
+        with pytest.raises(Refused) as caught:
+            result(holder.responder.handle(unpaid(holder, request), CALLER))
+        assert caught.value.code == FailureCode.UNPAID
+    assert holder.store.count() == 0
+    assert result(holder.responder.handle(good, CALLER)) == Done()
+
+
+def unpaid(holder: Holder, request: PutKeyShare) -> PutKeyShare:
+    """A request, with another nonce if by luck its own one pays for it."""
+    for nonce in (request.nonce, *(bytes([n]) * 16 for n in range(1, 99))):
+        tried = attrs.evolve(request, nonce=nonce)
+        try:
+            check_paid(tried, holder.key.public_key, LOCAL.share_bits)
+        except UnpaidCustody:
+            return tried
+    raise AssertionError("the puzzle is too easy")
+
+
+def test_the_custody_puzzle_is_the_documented_one() -> None:
+    """As PROTOCOL.md §10 has it, with hashlib alone."""
+    request = PutKeyShare(b"signed offer", 3, b"\x03" * 64, UNPAID)
+    paid = result(Payer(8, run_now).pay(b"\x01" * 32, request))
+    text = b"bits/custody-puzzle/v1" + b"\x01" * 32 + hashlib.sha256(b"signed offer").digest()
+    proof = hashlib.sha256(text + b"\x00\x03" + b"\x03" * 64 + paid.nonce).digest()
+    assert int.from_bytes(proof, "big") < 2**256 // 2**8
+    with pytest.raises(UnpaidCustody):
+        check_paid(paid, b"\x02" * 32, 32)
 
 
 def full(holder: Holder, request: PutKeyShare) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from bitsnode.codec.link import Link
+from bitsnode.codec.share_puzzle import solve
 from bitsnode.config import LOCAL
 from bitsnode.ids import ContentId
 from bitsnode.ledger.voucher_events import REDEEMED
@@ -135,7 +136,15 @@ class Seller:
         self.events = []
         client = KeyHolderClient(network.peers, network.clock)
         tools = SellingTools(
-            network.clock, self.run, MARKET, LOCAL.record_bits, self, self, client, own_key
+            network.clock,
+            self.run,
+            MARKET,
+            LOCAL.record_bits,
+            LOCAL.share_bits,
+            self,
+            self,
+            client,
+            own_key,
         )
         self.selling = Selling(tools, self.store)
 
@@ -145,6 +154,8 @@ class Seller:
 
     async def run(self, call):
         """A `Run` without threads."""
+        if getattr(call, "func", None) is solve:  # leaves nothing behind, wherever it dies
+            return call()
         self.fate.point("before the disk")
         found = call()
         self.fate.point("after the disk")

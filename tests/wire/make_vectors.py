@@ -99,7 +99,7 @@ def samples() -> list[Any]:
         AttachRecords(digest, 3, (record,)),
         ReadShare(digest, 3, Part.MANIFEST, 0, 262_144),
         Data(b"sealed manifest", 15),
-        PutKeyShare(b"signed offer", 3, b"\x03" * 64),
+        PutKeyShare(b"signed offer", 3, b"\x03" * 64, b"\x0b" * 16),
         AskChallenge(digest),
         Challenge(b"\x04" * 32, EXPIRES),
         RequestKey(b"receipt", b"\x05" * 32, b"\x04" * 32, EXPIRES, b"\x06" * 64),

@@ -63,7 +63,7 @@ def test_bytes_that_are_stored_stay_out_of_logs() -> None:
     assert "canary" not in repr(Data(b"canary", 6))
     assert "canary" not in repr(PutData(bytes(16), 0, 0, b"canary"))
     assert "canary" not in repr(Pair(1, b"canary"))
-    assert "canary" not in repr(PutKeyShare(b"", 1, b"canary"))
+    assert "canary" not in repr(PutKeyShare(b"", 1, b"canary", b""))
     assert "canary" not in repr(KeyShare(1, b"canary"))
     assert "canary" not in repr(RequestKey(b"canary", b"", b"", 0, b""))
 
