@@ -23,3 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let pass the one warning of a dependency that we cannot mend."""
     # txtorcon (26.6, _read_cookie) leaves closing tor's cookie file to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:unclosed file .*cookie:ResourceWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, for a run of several processes, the tests that share what is slow to start."""
+    for item in items:
+        folder, file = item.path.parent.name, item.path.name
+        shared = folder if folder in ("acceptance", "browser", "integration") else file
+        item.add_marker(pytest.mark.xdist_group(f"{folder}/{shared}"))

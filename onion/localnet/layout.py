@@ -12,8 +12,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import stem
 from attrs import frozen
 from stem.connection import AuthenticationFailure
 from stem.control import Controller
+from stem.socket import ControlSocketFile
 
 from onion.localnet.config import AUTHORITY, TorOptions
 from onion.localnet.errors import (
@@ -191,25 +191,25 @@ def remove_sockets(directory: Path) -> None:
 
 
 def _halt(path: Path) -> None:
-    # stem leaves its own socket open when it cannot connect
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) != 0:
-            return  # as nearly always: nobody listens any more
     try:
-        with _controller(path) as controller:
+        with closing(Controller(_ControlSocket(str(path)))) as controller:
             controller.authenticate()
             controller.signal(stem.Signal.HALT)
     except (stem.ControllerError, AuthenticationFailure, OSError):
-        return  # it is just closing
+        return  # as nearly always: nobody listens any more, or it is just closing
 
 
-@contextmanager
-def _controller(path: Path) -> Iterator[Controller]:
-    controller = Controller.from_socket_file(str(path))
-    try:
-        yield controller
-    finally:
-        controller.close()
+class _ControlSocket(ControlSocketFile):  # type: ignore[misc]  # stem has no types
+    """Stem's socket, which it leaves open when it cannot connect."""
+
+    def _make_socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX)
+        try:
+            made.connect(self.path)
+        except OSError as error:
+            made.close()
+            raise stem.SocketError(error) from error
+        return made
 
 
 def _lock_file(directory: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.cli_net import CliLocalnet, CliNode, run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def net() -> Iterator[CliLocalnet]:
     """Eight nodes on a private Tor network."""
     directory = Path(tempfile.mkdtemp(prefix="bits-accept-"))
