@@ -1,12 +1,13 @@
 """What must never be in a log."""
 
 import io
+from pathlib import Path
 
 import pytest
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from bitsnode.cli.log import RedactingObserver, redact
+from bitsnode.cli.log import RedactingObserver, ShopLog, observers_of, redact
 from bitsnode.codec.link import Link
 from bitsnode.ids import ContentId
 from onion.keys import OnionKey
@@ -49,3 +50,28 @@ def test_tracebacks_are_redacted_too() -> None:
         log.failure("oh", failure=Failure(), level=LogLevel.critical)
     assert "cannot reach [redacted]" in out.getvalue()
     assert ONION.host not in out.getvalue()
+
+
+def test_what_the_shop_says_is_not_in_the_log_of_the_node(tmp_path: Path) -> None:
+    """Nor the other way round; of visits not even the hour is kept, and no file without a shop."""
+    out, shop_log = io.StringIO(), ShopLog(tmp_path)
+    publisher = LogPublisher(*observers_of(out, shop_log))
+    logs = {
+        name: Logger(name, observer=publisher)
+        for name in ("bitsnode.dht.service", "bitsnode.web.site", "twisted.web.http")
+    }
+    logs["bitsnode.web.site"].error("before there is a shop")
+    assert not (tmp_path / "shop").exists()
+    (tmp_path / "shop").mkdir()
+    for name, log in logs.items():
+        log.info("an hour of {name}", name=name)
+        log.error("a fault of {name} at {onion}", name=name, onion=ONION.host)
+    shop_log.close()
+    shop = (tmp_path / "shop" / "log" / "shop.log").read_text()
+    assert "an hour of bitsnode.dht" in out.getvalue()
+    assert "a fault of bitsnode.dht" in out.getvalue()
+    assert "web" not in out.getvalue()
+    assert "a fault of bitsnode.web.site at [redacted]" in shop
+    assert "a fault of twisted.web.http" in shop
+    assert "an hour" not in shop
+    assert "dht" not in shop
