@@ -1,7 +1,8 @@
 """The networks that a node can join, and the settings of one node."""
 
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -126,10 +127,14 @@ class _Toml:
             values = {}
         except (OSError, ValueError) as error:
             raise BadSettings(f"{path} cannot be read: {error}") from error
-        for key in values:
-            if key not in cls.KNOWN:
-                raise BadSettings(f'{path}: there is no setting "{key}".')
-        return cls(path, values)
+        file = cls(path, values)
+        file.check()
+        return file
+
+    def check(self) -> None:
+        for key in self.values:
+            if key not in self.KNOWN:
+                raise BadSettings(f'{self.path}: there is no setting "{key}".')
 
     def text(self, key: str) -> str | None:
         value = self.values.get(key)
@@ -196,14 +201,15 @@ class Settings:
         rpc: Sequence[str] | None = None,
         own_rpc: str | None = None,
         deployment: Path | None = None,
+        file: _Toml | None = None,
     ) -> "Settings":
-        """Join options with the home's ``config.toml``; an option given wins.
+        """Join options with the home's ``config.toml``, or another file; an option given wins.
 
         Raises:
             BadSettings: the file or a value cannot be used; the text names it.
         """
         where = (home or default_home()).absolute()
-        file = _Toml.read(where / "config.toml")
+        file = file or _Toml.read(where / "config.toml")
         control = tor_control or file.text("tor_control")
         if control is not None and not control.startswith("unix:/"):
             raise BadSettings(
@@ -222,3 +228,65 @@ class Settings:
             deployment=deployment or file.file("deployment"),
             relay=chosen == LOCAL or file.flag("relay"),
         )
+
+
+@attrs.frozen
+class Fault:
+    """What is wrong with ``config.toml``.
+
+    Attributes:
+        line: where, from 1; 0 for the whole file.
+        text: one sentence.
+    """
+
+    line: int
+    text: str
+
+
+def set_in_file(home: Path) -> frozenset[str]:
+    """Return the names of the settings that a home's ``config.toml`` has.
+
+    Raises:
+        BadSettings: it cannot be read.
+    """
+    return frozenset(_Toml.read(home / "config.toml").values)
+
+
+def faults_of(
+    home: Path, further: Callable[[str, object], None] = lambda _key, _value: None
+) -> list[Fault]:
+    """Return all that is wrong with a home's ``config.toml``, each setting looked at by itself.
+
+    Args:
+        home: of the node.
+        further: is given each setting that may be used; raises `BadSettings` if it knows better.
+    """
+    path = home / "config.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError) as error:
+        found = re.search(r"at line (\d+)", str(error))
+        return [Fault(int(found[1]) if found else 0, f"The file cannot be read: {error}.")]
+    faults = []
+    for key, value in values.items():
+        file = _Toml(path, {key: value})
+        try:
+            file.check()
+            Settings.load(home=home, file=file)
+            further(key, value)
+        except BitsError as error:
+            said = str(error).removeprefix(f"{path}: ")
+            faults.append(Fault(_line_of(key, text), said if key in said else f"{key}: {said}"))
+    return sorted(faults, key=lambda fault: fault.line)
+
+
+def _line_of(key: str, text: str) -> int:
+    """Return the line on which a setting begins: all of them are on the top level."""
+    begins = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[.=]|\s*\[+\s*{re.escape(key)}\b""")
+    for number, line in enumerate(text.splitlines(), 1):
+        if begins.match(line):
+            return number
+    return 0

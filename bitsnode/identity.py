@@ -117,6 +117,16 @@ class NodeIdentity:
         return self._card
 
 
+def raise_card_sequence(path: Path, least: int) -> None:
+    """Have the next card's sequence be above ``least``, in the file ``card.json`` at ``path``.
+
+    Raises:
+        CardStateDamaged, CardStateTooNew: the file cannot be read.
+    """
+    state = _CardFile.load(path)
+    state.save(sequence=max(state.sequence, least))
+
+
 @attrs.frozen
 class _CardFile:
     path: Path

@@ -47,6 +47,7 @@ class Context:
     CUSTODY: Final = b"bits/custody/v1"
     CUSTODY_PUZZLE: Final = b"bits/custody-puzzle/v1"
     COMPLAINT: Final = b"bits/complaint/v1"
+    BACKUP: Final = b"bits/backup/v1"
 
 
 def sha256(*parts: bytes) -> bytes:

@@ -11,6 +11,8 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from bitsnode.api.socket import listen
+from bitsnode.backup.restore import complete
+from bitsnode.backup_control import BackupControl
 from bitsnode.chain_access import ChainAccess
 from bitsnode.config import PEER_PORT, Settings
 from bitsnode.content.service import ContentService
@@ -81,6 +83,7 @@ class Node:
         """
         bootstrap = [OnionAddress.parse(text) for text in self._settings.bootstrap]
         self._lock = HomeLock(self._settings.home)
+        complete(self._settings.home)
         self._threads.start()
         self._readers.start()
         self._parts = parts = _Parts.build(
@@ -100,7 +103,10 @@ class Node:
             parts.market.check_complaint,
             lambda: chain.vouchers().denominations(),
         )
-        controls = (control, purse, vouchers, market)
+        backup = BackupControl(
+            self._settings.home, chain.wallet, self._in_thread, self._reactor.seconds
+        )
+        controls = (control, purse, vouchers, market, backup)
         commands = {name: run for each in controls for name, run in each.commands().items()}
         self._api = listen(self._reactor, self._settings.home, commands)
         solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts

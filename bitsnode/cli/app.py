@@ -12,8 +12,10 @@ from bitsnode.cli.context import CommandLine
 # name -> (module, with a click command called ``command`` or as is said behind a colon; line of
 # help). The help stands here so that ``bitsnode --help`` imports no command and no Twisted.
 COMMANDS: Final = {
+    "backup": ("bitsnode.cli.backup:backup", "Write what cannot be had again to one sealed file."),
     "buy": ("bitsnode.cli.buy", "Buy a content with a voucher."),
     "chain": ("bitsnode.cli.chain", "Run a chain of your own, for trying things out."),
+    "config": ("bitsnode.cli.config", "Show the settings, or check config.toml."),
     "doctor": ("bitsnode.cli.doctor", "Check this machine and the running node."),
     "earnings": ("bitsnode.cli.earnings", "Show what buyers have paid."),
     "get": ("bitsnode.cli.get", "Fetch a content by its link."),
@@ -23,6 +25,7 @@ COMMANDS: Final = {
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),
     "publish": ("bitsnode.cli.publish", "Encrypt a file and spread it over the nodes."),
     "receipt": ("bitsnode.cli.receipt", "Check what a buyer says of a purchase."),
+    "restore": ("bitsnode.cli.backup:restore", "Bring a home back from a backup."),
     "wallet": ("bitsnode.cli.wallet", "Make a wallet, see what it holds, send money."),
     "status": ("bitsnode.cli.status", "Show what the running node is doing."),
 }
@@ -111,6 +114,8 @@ def cli(ctx: click.Context, /, tor: bool, until_stdin_ends: bool, **options: obj
     "bitsnode --tor" runs the node. The commands below speak to the running one.
     """
     ctx.obj = CommandLine.from_options(options)
+    if ctx.invoked_subcommand != "config":  # which has more to say of bad settings
+        _ = ctx.obj.settings
     if ctx.invoked_subcommand is not None:
         if tor:
             raise click.UsageError("--tor runs the node by itself; leave out the command.")

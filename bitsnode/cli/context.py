@@ -3,13 +3,14 @@
 import json
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
 import click
 
-from bitsnode.config import Settings
+from bitsnode.config import Settings, default_home
 from bitsnode.errors import BitsError
 
 
@@ -18,20 +19,30 @@ class CommandLine:
     """The global options.
 
     Attributes:
-        settings: what the options, the environment and ``config.toml`` say, in this order.
+        options: click's parameters by name, as they were given.
         as_json: print JSON lines for machines rather than text for people.
         verbose: show tracebacks.
     """
 
-    settings: Settings
+    options: Mapping[str, Any]
     as_json: bool
     verbose: bool
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "CommandLine":
-        """Build it from click's parameters; a bad setting ends the program with exit status 2."""
+        """Build it from click's parameters."""
+        return cls(options, options["as_json"], options["verbose"])
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the options, the environment and ``config.toml`` say, in this order.
+
+        Raises:
+            click.UsageError: one of them is bad; it ends the program with exit status 2.
+        """
+        options = self.options
         try:
-            settings = Settings.load(
+            return Settings.load(
                 home=options["home"],
                 network=options["network"],
                 localnet=options["localnet"],
@@ -44,12 +55,11 @@ class CommandLine:
             )
         except BitsError as error:
             raise click.UsageError(str(error)) from error
-        return cls(settings, options["as_json"], options["verbose"])
 
     @property
     def home(self) -> Path:
         """The node's directory."""
-        return self.settings.home
+        return Path(self.options["home"] or default_home()).absolute()
 
     def emit(self, value: Mapping[str, object], text: str | None = None) -> None:
         """Print one JSON line, or the text when one is given and JSON was not asked for."""

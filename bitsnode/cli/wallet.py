@@ -54,7 +54,7 @@ def create(line: CommandLine, words: str, password_file: Path | None) -> None:
 @click.pass_obj
 def restore(line: CommandLine, words_file: Path | None, password_file: Path | None) -> None:
     """Bring a wallet back from its words."""
-    mnemonic = _secret(line, words_file, "The words of the wallet: ")
+    mnemonic = read_secret(line, words_file, "The words of the wallet: ")
     password = read_password(line, password_file, confirm=True)
     arguments = {"mnemonic": mnemonic, "password": password}
     run_command(line, "wallet-restore", arguments, _show_addresses)
@@ -182,13 +182,13 @@ def _wei(line: CommandLine, amount: str) -> int:
 
 def read_password(line: CommandLine, path: Path | None, confirm: bool = False) -> str:
     """Return the password from a private file or from the person."""
-    password = _secret(line, path, "Password of the wallet: ")
+    password = read_secret(line, path, "Password of the wallet: ")
     if confirm and path is None and getpass.getpass("The same again: ") != password:
         line.fail("The two passwords are not the same.")
     return password
 
 
-def _secret(line: CommandLine, path: Path | None, question: str) -> str:
+def read_secret(line: CommandLine, path: Path | None, question: str) -> str:
     """Return a secret from a private file or from the person; never from an argument."""
     try:
         if path is not None:
