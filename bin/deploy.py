@@ -18,7 +18,7 @@ from web3.exceptions import Web3Exception
 from bitsnode.config import Settings
 from bitsnode.errors import BitsError
 from bitsnode.ledger.deploy import DENOMINATIONS, NOBODY, Terms, administrators, check, deploy
-from bitsnode.ledger.deployment import Deployment
+from bitsnode.ledger.deployment import Deployment, DeploymentTooOld
 from bitsnode.ledger.local_key import LocalKey
 from onion.errors import OnionError
 
@@ -64,6 +64,14 @@ def signer(key_file: Path | None, chain_id: int) -> LocalKey:
     except ValueError as error:
         raise DeployError(f"{key_file} holds no private key in hex.") from error
     return LocalKey(key)
+
+
+def earlier(path: Path) -> Deployment | None:
+    """Return what a file says, unless an older bits wrote it, whose deployments lack something."""
+    try:
+        return Deployment.load(path)
+    except DeploymentTooOld:
+        return None
 
 
 def show(found: dict[str, list[str]], timelock: str, told: Any) -> None:
@@ -115,9 +123,9 @@ def main(
         web3.provider.global_ccip_read_enabled = False  # ERC-3668 would fetch from the clear web
         chain_id = web3.eth.chain_id
         where = path or Path("deployments") / f"{chain_id}.json"
-        known = Deployment.load(where) if where.exists() or only_check else None
-        if only_check and known is not None:
-            deployment = known
+        known = earlier(where) if where.exists() and not only_check else None
+        if only_check:
+            deployment = known = Deployment.load(where)
         else:
             payer = signer(key_file, chain_id)
             if not proposers and chain_id not in DEVELOPMENT_CHAINS:

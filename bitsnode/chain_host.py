@@ -16,7 +16,7 @@ from bitsnode.config import CHAIN_PORT, PUBLIC_CHAIN_FILE, Settings
 from bitsnode.errors import BitsError
 from bitsnode.events import ChainDeployed, ChainEvent, ChainReachable, ChainServed
 from bitsnode.ledger.deploy import DENOMINATIONS, NOBODY, Terms, check, deploy
-from bitsnode.ledger.deployment import Deployment
+from bitsnode.ledger.deployment import Deployment, DeploymentTooOld
 from bitsnode.ledger.embedded.process import RunningChain, serve_chain
 from bitsnode.ledger.imports import tamed_imports
 from bitsnode.ledger.local_key import LocalKey
@@ -107,8 +107,8 @@ class ChainHost:
         web3 = Web3(IPCProvider(socket))
         web3.provider.global_ccip_read_enabled = False  # ERC-3668 would fetch from the clear web
         try:
-            if path.exists():
-                known = Deployment.load(path)
+            known = _known(path)
+            if known is not None:
                 check(web3, known)
                 return known
             governor = LocalKey(load_or_create_seed(self._directory / "governor.key"))
@@ -121,6 +121,14 @@ class ChainHost:
             ) from error
         deployment.save(path)
         return deployment
+
+
+def _known(path: Path) -> Deployment | None:
+    """Return the deployment that was made earlier, if it is all there."""
+    try:
+        return Deployment.load(path) if path.exists() else None
+    except DeploymentTooOld:
+        return None  # to put the contracts there again adds those that it lacks
 
 
 def _write(path: Path, value: dict[str, str]) -> None:

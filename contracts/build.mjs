@@ -13,6 +13,7 @@ const out = process.argv[2] ?? join(here, "artifacts");
 const CONTRACTS = {
   ERC5564Announcer: "src/ERC5564Announcer.sol",
   ERC6538Registry: "src/ERC6538Registry.sol",
+  InvoiceFactory: "src/InvoiceFactory.sol",
   OperatorPool: "src/OperatorPool.sol",
   PoseidonT3: "poseidon-solidity/PoseidonT3.sol",
   Semaphore: "@semaphore-protocol/contracts/Semaphore.sol",

@@ -105,7 +105,8 @@ def plan(web3: Web3, terms: Terms) -> dict[str, _Step]:
     pool = add("OperatorPool", timelock)
     table = [(NOBODY, amount) for amount in terms.denominations]  # asset 0: the chain's own coin
     shares = (TREASURY_SHARE, POOL_SHARE)
-    add("Vouchers", semaphore, announcer, timelock, treasury, pool, *shares, table)
+    vouchers = add("Vouchers", semaphore, announcer, timelock, treasury, pool, *shares, table)
+    add("InvoiceFactory", vouchers)
     return steps
 
 

@@ -12,11 +12,12 @@ import attrs
 
 from bitsnode.errors import BitsError
 
-DEPLOYMENT_VERSION: Final = 1
+DEPLOYMENT_VERSION: Final = 2  # 1 knew no InvoiceFactory
 MAX_DEPLOYMENT_FILE: Final = 1 << 16  # bytes
 CONTRACTS: Final = (
     "ERC5564Announcer",
     "ERC6538Registry",
+    "InvoiceFactory",
     "OperatorPool",
     "PoseidonT3",
     "Semaphore",
@@ -40,6 +41,10 @@ class DeploymentDamaged(BitsError):
 
 class DeploymentTooNew(BitsError):
     """The deployment file was written by a newer bits; use that version."""
+
+
+class DeploymentTooOld(BitsError):
+    """The deployment file is of an older bits; run bin/deploy again: it adds what is missing."""
 
 
 class ForeignDeployment(BitsError):
@@ -94,6 +99,7 @@ class Deployment:
             DeploymentUnreadable: it cannot be opened.
             DeploymentDamaged: it is not one.
             DeploymentTooNew: it has a later version.
+            DeploymentTooOld: it has an earlier one.
         """
         try:
             with path.open("rb") as file:
@@ -111,6 +117,7 @@ class Deployment:
         Raises:
             DeploymentDamaged: it is not one.
             DeploymentTooNew: it has a later version.
+            DeploymentTooOld: it has an earlier one.
         """
         if len(data) > MAX_DEPLOYMENT_FILE:
             raise DeploymentDamaged
@@ -119,6 +126,8 @@ class Deployment:
             version = _integer(found["version"], 1 << 16)
             if version > DEPLOYMENT_VERSION:
                 raise DeploymentTooNew
+            if version < DEPLOYMENT_VERSION:
+                raise DeploymentTooOld
             contracts = {name: _deployed(found["contracts"][name]) for name in CONTRACTS}
             return cls(_integer(found["chain_id"], 1 << 64), contracts)
         except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ISemaphore} from "@semaphore-protocol/contracts/interfaces/ISemaphore.sol";
+import {Payouts} from "./Payouts.sol";
 import {VouchersPayouts} from "./VouchersPayouts.sol";
 import {VouchersTable} from "./VouchersTable.sol";
 import {IERC5564Announcer} from "./interfaces/IERC5564Announcer.sol";
@@ -50,7 +51,7 @@ contract Vouchers is VouchersTable, VouchersPayouts {
         Denomination[] memory table
     )
         VouchersTable(semaphore_, timelock_, treasuryShare, poolShare, table)
-        VouchersPayouts(treasury_, pool_)
+        Payouts(treasury_, pool_)
     {
         _requireContract(address(announcer_));
         _requireContract(treasury_);

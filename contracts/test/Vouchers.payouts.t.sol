@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Vouchers} from "../src/Vouchers.sol";
+import {IPayouts} from "../src/interfaces/IPayouts.sol";
 import {IVouchers} from "../src/interfaces/IVouchers.sol";
 import {BombPayee, BurningPayee, ReenteringPayee, RefusingPayee} from "./support/Payees.sol";
 import {World} from "./support/World.sol";
@@ -36,7 +37,7 @@ contract VouchersPayoutsTest is World {
 
         payee.open();
         vm.expectEmit(address(vouchers));
-        emit IVouchers.Withdrawn(address(payee), waiting);
+        emit IPayouts.Withdrawn(address(payee), waiting);
         vm.prank(address(0x57a96e4));
         vouchers.withdraw(address(payee));
         assertEq(address(payee).balance, waiting, "paid");
@@ -49,7 +50,7 @@ contract VouchersPayoutsTest is World {
         RefusingPayee payee = new RefusingPayee();
         redeem(redemptionTo(address(payee)), one(0), one(1));
         vm.expectEmit(address(vouchers));
-        emit IVouchers.PaymentDeferred(address(payee), NET);
+        emit IPayouts.PaymentDeferred(address(payee), NET);
         redeem(redemptionTo(address(payee)), one(0), one(2));
         assertEq(vouchers.owed(address(payee)), 2 * NET, "owed");
     }
@@ -79,8 +80,8 @@ contract VouchersPayoutsTest is World {
         ReenteringPayee payee = new ReenteringPayee(vouchers);
         IVouchers.Redemption memory redemption = redemptionTo(PAYEE);
         bytes[4] memory plans = [
-            abi.encodeCall(IVouchers.withdraw, (address(payee))),
-            abi.encodeCall(IVouchers.collect, ()),
+            abi.encodeCall(IPayouts.withdraw, (address(payee))),
+            abi.encodeCall(IPayouts.collect, ()),
             abi.encodeCall(IVouchers.setShares, (1, 1)),
             abi.encodeCall(IVouchers.redeem, (redemption, prove(redemption, one(0), one(7))))
         ];
@@ -123,7 +124,7 @@ contract VouchersPayoutsTest is World {
     function test_collect() public {
         redeem(redemptionTo(PAYEE), one(0), one(1));
         vm.expectEmit(address(vouchers));
-        emit IVouchers.Collected(uint256(SMALL) * 3 / 100, uint256(SMALL) * 2 / 100);
+        emit IPayouts.Collected(uint256(SMALL) * 3 / 100, uint256(SMALL) * 2 / 100);
         vouchers.collect();
         vouchers.collect();
         redeem(redemptionTo(PAYEE), one(0), one(2));

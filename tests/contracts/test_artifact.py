@@ -14,6 +14,7 @@ def test_all_that_deployment_needs_is_there() -> None:
     assert contracts.names() == (
         "ERC5564Announcer",
         "ERC6538Registry",
+        "InvoiceFactory",
         "OperatorPool",
         "PoseidonT3",
         "Semaphore",

@@ -16,6 +16,7 @@ from bitsnode.ledger.deployment import (
     Deployment,
     DeploymentDamaged,
     DeploymentTooNew,
+    DeploymentTooOld,
     DeploymentUnreadable,
 )
 
@@ -64,7 +65,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_later_version_is_refused() -> None:
     """It may mean something else."""
     with pytest.raises(DeploymentTooNew):
-        Deployment.parse(changed(version=2))
+        Deployment.parse(changed(version=3))
+
+
+def test_an_earlier_version_is_named_so() -> None:
+    """Its deployment lacks a contract, and to deploy again adds it."""
+    with pytest.raises(DeploymentTooOld, match="run bin/deploy again"):
+        Deployment.parse(changed(version=1))
 
 
 @pytest.mark.parametrize(
@@ -100,4 +107,4 @@ def test_garbage_is_a_bits_error(data: bytes) -> None:
         Deployment.parse(data)
     except BitsError:
         return
-    assert json.loads(data)["version"] == 1
+    assert json.loads(data)["version"] == 2

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 pragma solidity 0.8.37;
 
+import {IPayouts} from "./IPayouts.sol";
+
 /// @title Prepaid vouchers of round denominations, spent by zero-knowledge proof
 /// @notice A buyer deposits a denomination together with a commitment, and later spends the
 /// voucher to any address by proving that one of the group's commitments is theirs. The chain
@@ -17,7 +19,7 @@ pragma solidity 0.8.37;
 ///
 /// WARNING: use a secret once. Two deposits of one commitment in different groups have the same
 /// nullifier, and spending both shows that one person made both.
-interface IVouchers {
+interface IVouchers is IPayouts {
     /// @notice One row of the table of denominations, which is fixed at deployment.
     /// @param asset What is paid in: 0 is the chain's own coin, the only one accepted so far.
     /// @param amount In the asset's smallest unit (wei); 1, 2 or 5 times a power of ten.
@@ -104,15 +106,6 @@ interface IVouchers {
         uint256[] groups,
         uint256[] nullifiers
     );
-
-    /// @notice A payment was refused; it waits for {withdraw}.
-    event PaymentDeferred(address indexed to, uint256 amount);
-
-    /// @notice A payment that had been refused was made.
-    event Withdrawn(address indexed to, uint256 amount);
-
-    /// @notice Treasury and operators' pool got what had accrued for them.
-    event Collected(uint256 treasuryAmount, uint256 poolAmount);
 
     /// @notice Vouchers bought from now on are split by these shares, in 1/10,000.
     event SharesChanged(uint256 treasuryShare, uint256 poolShare);
@@ -228,13 +221,6 @@ interface IVouchers {
     /// the groups and nullifiers of all of them in this order.
     function redeem(Redemption calldata redemption, Spend[] calldata spends) external;
 
-    /// @notice Makes a payment that was refused before. Anyone may call it.
-    /// @param to Whom to pay what waits for them.
-    function withdraw(address to) external;
-
-    /// @notice Sends treasury and pool what has accrued for them. Anyone may call it.
-    function collect() external;
-
     /// @notice Changes the shares of vouchers that are bought from now on. Timelock only.
     /// @dev IMPORTANT: opens a new group for every denomination; the crowd begins at zero again.
     /// @param treasuryShare In 1/10,000, at most {MAX_TREASURY_SHARE}.
@@ -275,12 +261,6 @@ interface IVouchers {
     /// @notice The shares of vouchers bought now, in 1/10,000.
     function shares() external view returns (uint256 treasuryShare, uint256 poolShare);
 
-    /// @notice What waits for an address that refused its payment.
-    function owed(address to) external view returns (uint256);
-
-    /// @notice What {collect} would send now.
-    function accrued() external view returns (uint256 treasuryAmount, uint256 poolAmount);
-
     /// @notice The Semaphore scope of all vouchers of this contract on this chain.
     function scope() external view returns (uint256);
 
@@ -288,8 +268,6 @@ interface IVouchers {
     function semaphore() external view returns (address);
     function announcer() external view returns (address);
     function timelock() external view returns (address);
-    function treasury() external view returns (address);
-    function pool() external view returns (address);
 
     // These are constants of the implementation, and have the names of constants.
     // slither-disable-start naming-convention
@@ -305,9 +283,6 @@ interface IVouchers {
 
     /// @notice Vouchers that one call spends at most.
     function MAX_SPENDS() external view returns (uint256);
-
-    /// @notice Gas that a payment gets.
-    function PAYMENT_GAS() external view returns (uint256);
 
     /// @notice Caps of the shares, in 1/10,000: no timelock can go beyond them.
     function MAX_TREASURY_SHARE() external view returns (uint256);
