@@ -27,6 +27,10 @@ from onion.isolation import Isolation
 from onion.url import Url
 
 TEND_SECONDS: Final = 60.0  # between two looks at the chain while nobody asks
+# Between two looks at the chain of a server that is not one's own, whatever goes on here: whoever
+# buys waits for the next, and a server is asked three small things each time.
+FOLLOW_SECONDS: Final = 15.0
+LOCAL_FOLLOW_SECONDS: Final = 1.0
 MAX_PUBLIC_FILE: Final = 1 << 12  # bytes
 
 T = TypeVar("T")
@@ -160,6 +164,8 @@ class ChainAccess:
         if not self._checked:
             await ledger.check_deployment(self._isolation)
             self._checked = True
+        local = self._settings.network == LOCAL
+        ledger.follow(self._isolation, LOCAL_FOLLOW_SECONDS if local else FOLLOW_SECONDS)
         await ledger.sync(self._isolation, on_progress)
 
     async def tend(self) -> None:

@@ -22,6 +22,7 @@ from bitsnode.ledger.index_store import Reach
 from bitsnode.ledger.journal import Journal
 from bitsnode.ledger.jsonrpc import Request
 from bitsnode.ledger.ranges import read_tag
+from bitsnode.ledger.rounds import Rounds
 from bitsnode.ledger.rpc import Asker, Rpc, RpcEndpoint, RpcLimits
 from bitsnode.ledger.standing import Call
 from bitsnode.ledger.transactions import InThread, Mined, Sent, Signer, Transactions
@@ -86,6 +87,8 @@ class Ledger:
             NoRpc: no server is given.
             LedgerError: a file cannot be used; one class per cause.
         """
+        self._reactor = reactor
+        self._rounds: Rounds | None = None
         self._rpcs = sorted(rpcs, key=lambda rpc: not rpc.endpoint.own)
         self._agreement = Agreement(reactor, self._rpcs)
         self._in_thread = in_thread
@@ -113,6 +116,8 @@ class Ledger:
 
     async def stop(self) -> None:
         """End all questions, and close the files."""
+        if self._rounds is not None:
+            self._rounds.stop()
         await gatherResults([Deferred.fromCoroutine(rpc.stop()) for rpc in self._rpcs])
         self.index.close()
         self._journal.close()
@@ -226,8 +231,25 @@ class Ledger:
     async def sync(
         self, isolation: Isolation, on_progress: OnProgress = lambda _reach, _head: None
     ) -> Reach:
-        """Bring the index up to date; see `LogIndex.sync`."""
+        """Bring the index up to date; see `LogIndex.sync`.
+
+        After `follow` it waits for the next round, and asks nothing for anybody.
+        """
+        if self._rounds is not None:
+            return await self._rounds.next(on_progress)
         return await self.index.sync(isolation, on_progress)
+
+    def follow(self, isolation: Isolation, pause: float) -> None:
+        """Read events by the clock alone, every so many seconds, from now on; see `Rounds`.
+
+        Nothing is done if all servers are one's own, which may know when one does what; nor when
+        it is called again.
+        """
+        if self._rounds is None and not all(rpc.endpoint.own for rpc in self._rpcs):
+            self._rounds = Rounds(
+                self._reactor, pause, lambda tell: self.index.sync(isolation, tell)
+            )
+            self._rounds.start()
 
     # Transactions
 

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 from eth_hash.auto import keccak
-from twisted.internet.defer import execute
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 
 from bitsnode.ledger import errors
@@ -180,6 +180,32 @@ def test_an_address_in_any_event_is_public(
     for public in (topic, data, treasury):
         assert ledger.index.is_public("0x" + public.hex())
     assert not ledger.index.is_public("0x" + "63" * 20)
+
+
+def test_a_foreign_server_sees_reading_by_the_clock_alone(
+    ledger_of: Made, fake_server: FakeServer, fake_chain: FakeChain, clock: Clock, got: Got
+) -> None:
+    """Whoever wants the index up to date, it is read over one isolation, at the same times."""
+    ledger, you = ledger_of(server=fake_server), Isolation("wallet", "you")
+    ledger.follow(ME, 15)
+    ledger.follow(you, 1)
+    seen = len(fake_server.log)
+    fake_chain.mine(FakeLog(b"\x01" * 20, ()))
+    waits = Deferred.fromCoroutine(ledger.sync(you))
+    assert not waits.called
+    assert len(fake_server.log) == seen
+    clock.advance(15)
+    assert waits.result.tip == fake_chain.head.number
+    assert len(set(fake_server.isolations)) == 1
+
+
+def test_ones_own_server_is_asked_at_once(
+    ledger_of: Made, fake_server: FakeServer, fake_chain: FakeChain, got: Got
+) -> None:
+    """It may know when its owner does what."""
+    ledger = ledger_of(own=fake_server)
+    ledger.follow(ME, 15)
+    assert got(ledger.sync(ME)).tip == fake_chain.head.number
 
 
 def test_call_has_no_data_in_its_repr() -> None:
