@@ -31,7 +31,7 @@ class Holding:
         lease_until: Unix time in seconds.
         paid: whether somebody pays for it.
         record_key: public key of its records, 32 bytes, or None.
-        last_read: Unix time in seconds, 0 for never; as of the last flush.
+        last_read: day, as Unix time of its beginning, 0 for never; as of the last flush.
         reads: requests answered from it; as of the last flush.
         served: bytes handed out of each `Part`; as of the last flush.
     """

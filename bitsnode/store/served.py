@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import attrs
 
@@ -9,6 +10,9 @@ from bitsnode.store.index import Holding, Served
 from bitsnode.store.shares import ShareKey
 from bitsnode.wire.messages import Part
 
+# Of what is kept: a moment beside the name of a share, found on a disk, would tell which content
+# was fetched when somebody had paid for one.
+DAY: Final = 86_400  # seconds
 Flush = Callable[[Mapping[ShareKey, Served], Mapping[str, int]], None]
 
 
@@ -73,7 +77,7 @@ class Tally:
             self._add("reads", 1)
             self._add(_LASTING[1 + part], size)
             served = self._pending.setdefault(key, Served())
-            served.last_read = int(now)
+            served.last_read = int(now) - int(now) % DAY
             served.reads += 1
             served.parts[part] += size
 
