@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import chain, command_line, fetch, idle, pipeline, stealth, zk
+from tests.bench import buying, chain, command_line, fetch, idle, pipeline, receipts, stealth, zk
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "stealth": stealth.rows,
     "chain": chain.rows,
     "zk": zk.rows,
+    "receipts": receipts.rows,
+    "buying": buying.rows,
 }
 
 
