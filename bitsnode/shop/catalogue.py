@@ -27,7 +27,17 @@ from bitsnode.shop.errors import (
     NoSuchItem,
     TooManyItems,
 )
-from bitsnode.shop.items import Blob, Draft, Item, Page, Profile, check_price, day_of, fresh_id
+from bitsnode.shop.items import (
+    Blob,
+    Draft,
+    Item,
+    Page,
+    Part,
+    Profile,
+    check_price,
+    day_of,
+    fresh_id,
+)
 from bitsnode.shop.search import fts_query
 from bitsnode.shop.secrets import Secrets
 
@@ -106,7 +116,11 @@ class Catalogue:
                 *to_row(item),
                 sealed,
             )
-            self._index(item)
+            number = self._index(item)
+            self.database.many(
+                "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)",
+                [(number, *attrs.astuple(part)) for part in draft.parts],
+            )
         return item
 
     def edit(
@@ -157,6 +171,15 @@ class Catalogue:
             NoSuchItem: there is none.
         """
         return self._one("content", content.digest)
+
+    def parts(self, item_id: str) -> tuple[Part, ...]:
+        """Return the pictures of a set in their order; none of what is no set, or not there."""
+        rows = self._select(
+            "SELECT parts.media_type, size, parts.width, parts.height, position FROM parts"
+            " JOIN items USING (number) WHERE id = ? ORDER BY position",
+            item_id,
+        )
+        return tuple(Part(*row) for row in rows)
 
     def link(self, item_id: str) -> Link:
         """Return what reads an item's content.
@@ -287,7 +310,7 @@ class Catalogue:
             self._index(item)
         return item
 
-    def _index(self, item: Item) -> None:
+    def _index(self, item: Item) -> int:
         ((number,),) = self._rows("SELECT number FROM items WHERE id = ?", item.id)
         self.database.rows("DELETE FROM words WHERE rowid = ?", number)
         self.database.rows("DELETE FROM tags WHERE number = ?", number)
@@ -299,6 +322,7 @@ class Catalogue:
             " ".join(item.tags),
         )
         self.database.many("INSERT INTO tags VALUES (?, ?)", [(tag, number) for tag in item.tags])
+        return int(number)
 
     def _one(self, column: str, value: object) -> Item:
         query = f"SELECT {COLUMNS} FROM items WHERE {column} = ?"  # noqa: S608

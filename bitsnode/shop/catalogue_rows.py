@@ -47,6 +47,17 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """
         CREATE TABLE blobs (name TEXT PRIMARY KEY, media_type TEXT NOT NULL, data BLOB NOT NULL)
         """,
+        """
+        CREATE TABLE parts (                -- of sets, in their order
+            number INTEGER NOT NULL,
+            media_type TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            position INTEGER NOT NULL,      -- in the content, bytes
+            PRIMARY KEY (number, position)
+        ) WITHOUT ROWID
+        """,
         "CREATE TABLE naming (key BLOB NOT NULL)",
     ),
 )

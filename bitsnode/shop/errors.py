@@ -1,5 +1,7 @@
 """What can go wrong in a shop; the first line of each is the sentence that its person sees."""
 
+import errno
+
 from bitsnode.errors import BitsError
 
 
@@ -41,6 +43,17 @@ class ItemInShop(ShopError):
 
 class ItemWithdrawn(ShopError):
     """This item is not sold any more."""
+
+
+class NotPrepared(ShopError):
+    """The item could not be prepared."""
+
+    @classmethod
+    def of(cls, error: OSError) -> "NotPrepared":
+        """Return what a refusal of the disk means."""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cause = "the disk is full" if full else error.strerror or "unknown error"
+        return cls(f"The item could not be prepared: {cause}.")
 
 
 class NoSuchOrder(ShopError):

@@ -68,6 +68,25 @@ class Blob:
 
 
 @attrs.frozen
+class Part:
+    """Something of a content that can be looked at by itself.
+
+    Attributes:
+        media_type: of it.
+        size: bytes.
+        width: pixels, 0 if there is no such thing.
+        height: likewise.
+        offset: in the content, bytes.
+    """
+
+    media_type: str
+    size: int
+    width: int = 0
+    height: int = 0
+    offset: int = 0
+
+
+@attrs.frozen
 class Item:
     """One thing in the shop.
 
@@ -117,6 +136,7 @@ class Draft:
     Attributes:
         link: reads the content.
         publisher_seed: of the key that signed its manifest, 32 bytes; makes offers.
+        parts: the pictures of a set, in their order; none for a single file.
         thumbnail: the picture itself, None for none.
         preview: likewise.
     """
@@ -130,7 +150,7 @@ class Draft:
     bytes: int
     description: str = attrs.field(default="", converter=texts.paragraphs)
     tags: tuple[str, ...] = attrs.field(default=(), converter=texts.tags)
-    pictures: int = 1
+    parts: tuple[Part, ...] = ()
     width: int = 0
     height: int = 0
     thumbnail: Blob | None = None
@@ -142,10 +162,21 @@ class Draft:
         sides = (self.width, self.height)
         if not _MEDIA_TYPE.match(self.media_type):
             raise BadItem("The item has no media type such as image/jpeg.")
-        if not 0 <= self.bytes <= MAX_BYTES or not 1 <= self.pictures <= MAX_PICTURES:
+        if len(self.parts) > MAX_PICTURES:
             raise BadItem(f"An item has at most {MAX_PICTURES} pictures.")
+        if not 0 <= self.bytes <= MAX_BYTES or not all(map(self._holds, self.parts)):
+            raise BadItem("The sizes of the item's parts do not fit.")
         if not all(0 <= side <= MAX_PIXELS for side in sides):
             raise BadItem(f"A picture has at most {MAX_PIXELS} pixels a side.")
+
+    @property
+    def pictures(self) -> int:
+        """As of `Item`."""
+        return max(1, len(self.parts))
+
+    def _holds(self, part: Part) -> bool:
+        known = _MEDIA_TYPE.match(part.media_type) is not None
+        return known and 0 <= part.offset < part.offset + part.size <= self.bytes
 
 
 @attrs.frozen

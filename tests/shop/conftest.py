@@ -1,12 +1,13 @@
 """What the tests of the shop share."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import pytest
+from twisted.internet.defer import Deferred
 
 from bitsnode.codec.link import Link
 from bitsnode.ids import ContentId
@@ -16,6 +17,24 @@ from bitsnode.shop.items import Draft, Kind
 
 KEY = b"\x5a" * 32
 NOW = 1_800_000_123.0  # Unix time, some seconds into a day
+
+T = TypeVar("T")
+
+
+async def at_once(work: Callable[[], Any]) -> Any:
+    """Run without a thread."""
+    return work()
+
+
+def now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the result of what waits for nothing; raise what it raised."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+    running = Deferred.fromCoroutine(coroutine)
+    running.addCallbacks(results.append, lambda failure: failures.append(failure.value))
+    for failure in failures:
+        raise failure
+    return results[0]
 
 
 @pytest.fixture(autouse=True)

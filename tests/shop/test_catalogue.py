@@ -20,7 +20,7 @@ from bitsnode.shop.errors import (
     ShopSealed,
     TooManyItems,
 )
-from bitsnode.shop.items import MAX_BLOB, Blob, Draft, Profile, is_id
+from bitsnode.shop.items import MAX_BLOB, Blob, Draft, Part, Profile, is_id
 from tests.shop.conftest import KEY, NOW
 
 Make = Callable[..., Draft]
@@ -225,8 +225,7 @@ def test_texts_that_cannot_be_shown_are_refused(draft: Make, values: dict[str, o
         {"price": 1.5},
         {"media_type": "text/html; x"},
         {"media_type": "html"},
-        {"pictures": 0},
-        {"pictures": 1001},
+        {"parts": (Part("image/png", 1),) * 1001},
         {"bytes": -1},
         {"width": 1 << 17},
     ],

@@ -1,13 +1,11 @@
 """Orders and claim codes."""
 
 import secrets
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import attrs
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from bitsnode.ids import ContentId
@@ -24,9 +22,7 @@ from bitsnode.shop.errors import (
 )
 from bitsnode.shop.items import Draft, Item
 from bitsnode.shop.orders import CLAIMS_AT_ONCE, CLAIMS_PER_SECOND, Orders
-from tests.shop.conftest import KEY, NOW
-
-T = TypeVar("T")
+from tests.shop.conftest import KEY, NOW, at_once, now
 
 
 @attrs.frozen
@@ -48,22 +44,6 @@ class Bills:
         """See `bitsnode.shop.orders.Invoices`."""
         self.issued.append(Bill(secrets.token_bytes(16), content, price))
         return self.issued[-1]
-
-
-async def at_once(work: Callable[[], Any]) -> Any:
-    """Run without a thread."""
-    return work()
-
-
-def now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return the result of what waits for nothing; raise what it raised."""
-    results: list[T] = []
-    failures: list[BaseException] = []
-    running = Deferred.fromCoroutine(coroutine)
-    running.addCallbacks(results.append, lambda failure: failures.append(failure.value))
-    for failure in failures:
-        raise failure
-    return results[0]
 
 
 @pytest.fixture
