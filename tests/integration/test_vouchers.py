@@ -244,7 +244,7 @@ async def test_a_voucher_is_bought_relayed_and_split_to_the_last_wei(tmp_path: P
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_copied_commitment_on_the_real_contract(tmp_path: Path) -> None:
+async def test_a1_a_copied_commitment_on_the_real_contract(tmp_path: Path) -> None:
     """The deposit would revert: one sentence says why, and the copier's voucher is ours."""
     async with _world(tmp_path) as world:
         buyer, _ = await world.person("buyer")

@@ -192,6 +192,27 @@ def test_a1_a_receipt_outlives_its_offer(holder: Holder, chain: MemoryChain) -> 
     assert caught.value.code == FailureCode.UNKNOWN_OFFER
 
 
+def test_a1_a_holder_that_came_later_honours_the_receipt(
+    holder_of: Callable[..., Holder], chain: MemoryChain
+) -> None:
+    """It was paid before this node kept anything; its file is new, and the chain is not."""
+    purchase = buy(SIGNED)
+    pay(chain, purchase)
+    for number in range(2, 12):  # more than are looked at in one go
+        pay(chain, buy(SIGNED, number))
+    holder = holder_of()
+    assert refusal_of_challenge(holder) == FailureCode.UNKNOWN_OFFER
+    holder.entrust(SIGNED, SHARES)
+    assert holder.release(purchase) == SHARES[0]
+
+
+def refusal_of_challenge(holder: Holder) -> int:
+    """How a holder that keeps nothing of an offer refuses."""
+    with pytest.raises(Refused) as caught:
+        result(holder.responder.handle(AskChallenge(SIGNED.hash), CALLER))
+    return caught.value.code
+
+
 def test_a1_a_copied_tag_opens_nothing(holder: Holder, chain: MemoryChain) -> None:
     """A thief who spends a voucher under a victim's tag cannot sign for it; the victim can."""
     victim = buy(SIGNED)

@@ -13,6 +13,7 @@ from bitsnode.market import purchase_errors as errors
 from bitsnode.market.collecting import SLOW_SECONDS
 from bitsnode.market.complaint import CheckedComplaint
 from bitsnode.market.errors import OfferExpired
+from bitsnode.market.library import Bought
 from bitsnode.market.offer import SignedOffer
 from bitsnode.market.purchase_facts import Reserved, Sent
 from bitsnode.market.purchase_journal import PurchaseJournal
@@ -151,7 +152,7 @@ def test_two_purchases_of_one_content_at_a_time_are_one(world, start):
     assert len(world.paid()) == 1
 
 
-def test_one_voucher_is_never_given_to_two_purchases(world, start, tmp_path):
+def test_a1_one_voucher_is_never_given_to_two_purchases(world, start, tmp_path):
     """Even a wallet that gives it out twice does not make this node spend it twice."""
     node = start()
     drive(node, node.buy())
@@ -161,6 +162,26 @@ def test_one_voucher_is_never_given_to_two_purchases(world, start, tmp_path):
     with pytest.raises(errors.VoucherTaken):
         node.journal.note(b"\x01" * 16, reserved)
     assert len(node.journal.facts(b"\x01" * 16)) == 1
+
+
+def test_a1_two_spends_of_one_voucher_at_the_same_time(world, start, tmp_path):
+    """Two copies of one wallet, neither of which knows of the other: one buys, one is told."""
+    copy = attrs.evolve(world, reserved={}, prepared={})
+    nodes = [start(), Node(copy, tmp_path / "copy.db")]
+    outcomes = []
+
+    async def both():
+        buying = [Deferred.fromCoroutine(node.buy()).addBoth(outcomes.append) for node in nodes]
+        await gatherResults(buying)
+
+    drive(nodes[0], both())
+    assert len(world.submitted) == 2
+    assert len(world.paid()) == 1
+    (bought,) = (each for each in outcomes if isinstance(each, Bought))
+    (told,) = (each for each in outcomes if not isinstance(each, Bought))
+    assert bought.link.content_secret == SECRET
+    assert isinstance(told.value, errors.SpentElsewhere)
+    nodes[1].die()
 
 
 def test_without_a_voucher_nothing_happens(world, start):
@@ -176,7 +197,7 @@ def test_without_a_voucher_nothing_happens(world, start):
 # Offers
 
 
-def test_an_offer_changed_while_the_buyer_thinks_is_not_paid(world, start):
+def test_a1_an_offer_changed_between_quote_and_payment_is_not_paid(world, start):
     """A new price between quote and payment: nothing is paid, and the voucher is free."""
     node = start()
     dearer = sign(
@@ -234,7 +255,7 @@ def test_an_offer_changed_before_it_is_sent_is_not_paid(world, start):
     assert not world.reserved
 
 
-def test_an_old_offer_that_is_announced_again_does_not_count(world, start):
+def test_a1_an_old_cheap_offer_replayed_does_not_count(world, start):
     """Whoever knows the content id can put old offers into the DHT, with any sequence."""
     new = sign(attrs.evolve(world.signed.offer, valid_from=NOW - 10, fee_limit=PRICE // 50))
     world.announce(new)
@@ -284,7 +305,7 @@ def test_the_deadline_never_outlives_the_offer(tmp_path):
 # Relays
 
 
-def test_a_relay_that_does_nothing_is_replaced_by_another(world, start):
+def test_a1_a_relay_that_takes_the_request_and_does_nothing_is_replaced(world, start):
     """The same redemption goes to the next one; the idle one may still land it, to no harm."""
     world.relays = {b"\x21" * 32: "idle", b"\x22" * 32: "honest"}
     node = start()
@@ -359,7 +380,7 @@ def test_the_fee_is_one_that_two_relays_take(world, start):
     assert (terms.fee, terms.relays) == (FEE, 2)
 
 
-def test_after_the_deadline_the_voucher_is_free_only_when_the_chain_says_so(world, start):
+def test_a1_an_expired_deadline_frees_the_voucher_only_when_the_chain_says_so(world, start):
     """While no server answers, nobody knows what landed: then nothing is given back."""
     world.relays = {b"\x21" * 32: "idle"}
     node = start()
@@ -419,7 +440,7 @@ def test_a_voucher_spent_elsewhere_is_said(world, start):
 # The chain
 
 
-def test_a_reorganisation_before_finality_sends_the_same_payment_again(world, start):
+def test_a1_a_reorganisation_before_finality_sends_the_same_payment_again(world, start):
     """Nothing is asked for before the block is final, and nothing is lost."""
     node = start()
     with pytest.raises(TooLong):
@@ -483,7 +504,7 @@ def test_a_chain_that_does_not_answer_is_waited_for(world, start):
 
 
 @pytest.mark.parametrize("does", ["dead", "slow", "lies"])
-def test_m_minus_t_bad_holders_do_no_harm(world, start, does):
+def test_a1_m_minus_t_bad_holders_do_no_harm(world, start, does):
     """Any two of four are enough, and a liar is named."""
     world.holders = {1: does, 3: does}
     node = start()
@@ -527,7 +548,7 @@ def test_a_slow_holder_costs_seconds(tmp_path):
         node.die()
 
 
-def test_dead_holders_are_asked_again_until_they_come_back(world, start):
+def test_a1_key_withheld_dead_holders_are_asked_until_they_come_back(world, start):
     """With fewer than t alive the purchase waits; it is paid, and a receipt does not age."""
     world.holders = {1: "dead", 2: "dead", 3: "dead"}
     node = start()

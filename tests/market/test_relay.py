@@ -215,7 +215,7 @@ def test_what_would_fail_or_not_pay_is_refused_before_anything_is_signed(world: 
     assert world.journal.open() == []
 
 
-def test_a_voucher_is_not_taken_for_two_redemptions(world: World) -> None:
+def test_a1_a_voucher_is_not_taken_for_two_redemptions(world: World) -> None:
     """While the first is on its way the second would lose the race and cost gas."""
     world.chain.mined = False
     world.submit(world.call())

@@ -205,7 +205,7 @@ def test_what_the_contract_would_refuse_is_not_proved(home: Home, do: Do) -> Non
     assert home.prover.asked == []
 
 
-def test_the_same_voucher_twice_is_refused_and_explained(
+def test_a1_the_same_voucher_twice_is_refused_and_explained(
     home: Home, open_one: Callable[[str], Home], do: Do
 ) -> None:
     """Two payments with one voucher: the second is refused on the chain, in one sentence."""

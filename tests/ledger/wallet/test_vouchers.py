@@ -195,7 +195,7 @@ def test_a_crash_never_uses_an_index_twice(
     again.close()
 
 
-def test_a_copied_commitment_reads_clearly_and_is_ours_to_spend(
+def test_a1_a_copied_commitment_reads_clearly_and_is_ours_to_spend(
     home: Home, chain: VoucherChain, do: Do
 ) -> None:
     """Somebody pays for our commitment before us: we pay nothing, and own the voucher."""
@@ -309,7 +309,7 @@ def test_a_top_up_searches_first(home: Home, chain: VoucherChain, tmp_path: Path
 # Giving out
 
 
-def test_two_purchases_never_get_one_voucher(home: Home, do: Do) -> None:
+def test_a1_two_purchases_never_get_one_voucher(home: Home, do: Do) -> None:
     """Of two that ask at the same time for the last one, one is refused."""
     buy(do, home, 0)
     first = do(home.vouchers.reserve(0, "first"))
