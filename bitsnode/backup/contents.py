@@ -18,6 +18,7 @@ from bitsnode.backup.errors import UnknownContents
 from bitsnode.ledger import journal
 from bitsnode.ledger.wallet import schema as wallet
 from bitsnode.market import custody, purchase_journal, relay_journal, selling_store
+from bitsnode.shop import catalogue_rows, orders_store
 
 KIB: Final = 1 << 10  # bytes
 MIB: Final = 1 << 20  # bytes
@@ -46,7 +47,8 @@ class Kept:
         pattern: relative to the home; ``*`` stands for a part of one name.
         kind: see `Kind`.
         limit: most bytes of one.
-        version: highest ``user_version`` that this bits can read; 0 for what is no database.
+        version: highest ``user_version`` that this bits can read; 0 for what is no database, and
+            for databases whose room alone knows it: it refuses a newer one when it opens it.
     """
 
     pattern: str
@@ -83,6 +85,10 @@ CONTENTS: Final = (
     _database("market/sales.db", len(selling_store.MIGRATIONS)),
     _database("market/custody.db", len(custody.MIGRATIONS)),
     _database("market/relay.db", len(relay_journal.MIGRATIONS)),
+    _file("shop/keys/*.seed", KIB),
+    _database("shop/shop.db", len(catalogue_rows.MIGRATIONS)),
+    _database("shop/orders.db", len(orders_store.MIGRATIONS)),
+    _database("shop/*.db", 0),  # invoices, and what else a shop writes down
 )
 # Settings are this machine's as much as the node's: those that a new home has already are kept.
 SETTINGS: Final = ("config.toml", "deny.txt", "deployment.json")
@@ -104,5 +110,5 @@ def kept_as(path: str) -> Kept:
     if len(path) <= MAX_PATH and all(map(_NAME.fullmatch, names)):
         for kept in CONTENTS:
             if kept.fits(path):
-                return kept
+                return kept  # of two lines that fit, the first
     raise UnknownContents

@@ -67,16 +67,15 @@ def _find(home: Path) -> Iterator[tuple[str, Kept]]:
     for kept in CONTENTS:
         for found in sorted(home.glob(kept.pattern)):
             path = found.relative_to(home).as_posix()
-            if found.is_file() and not found.is_symlink() and _is_kept(path):
+            if found.is_file() and not found.is_symlink() and _is_kept(path, kept):
                 yield path, kept
 
 
-def _is_kept(path: str) -> bool:
+def _is_kept(path: str, kept: Kept) -> bool:
     try:
-        kept_as(path)
+        return kept_as(path) is kept
     except UnknownContents:
         return False  # a draft, whose name begins with a dot
-    return True
 
 
 def _copy(home: Path, copies: Path) -> list[str]:

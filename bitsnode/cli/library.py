@@ -66,6 +66,12 @@ _WRITTEN = (
     "Others check it with: bitsnode receipt check FILE"
 )
 
+# the words bring vouchers and earnings back from the chain, but no purchase
+_NOTHING = (
+    "Nothing was bought with this home yet. What was bought with another home of this wallet is not"
+    " on the chain: its receipts come back from a backup only, see 'bitsnode restore'."
+)
+
 
 def _show(result: dict[str, Any]) -> str:
     rows = [f"  {each['content_id']}  {coins(each['price'])}" for each in result["bought"]]
@@ -78,4 +84,4 @@ def _show(result: dict[str, Any]) -> str:
         " see 'bitsnode library receipt'"
         for each in result["in_vain"]
     ]
-    return "\n".join(rows) or "Nothing was bought yet."
+    return "\n".join(rows) or _NOTHING

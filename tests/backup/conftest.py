@@ -1,7 +1,8 @@
 """A home with something of everything in it, and backups of it."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,10 @@ from bitsnode.market.purchase_journal import PurchaseJournal
 from bitsnode.market.relay_journal import RelayJournal
 from bitsnode.market.selling_store import Sale, SellingStore
 from bitsnode.market.testing import MARKET, make_offer, sign
+from bitsnode.shop.catalogue import Catalogue
+from bitsnode.shop.items import Profile
 from onion.keys import load_or_create_seed
+from onion.sockets import private_directory
 
 CHEAP = Cost(memory=MIN_MEMORY, iterations=1, lanes=1)
 WORDS = "test test test test test test test test test test test junk"  # Foundry's and Hardhat's
@@ -91,6 +95,14 @@ def furnish(home: Path, chain: FileChain) -> Callable[[], None]:
     relay = RelayJournal(market / "relay.db", CHAIN, MARKET.vouchers)
     stack.callback(relay.close)
     open_hot_key(market / "relay.key")
+    shop = Catalogue(home / "shop" / "shop.db", bytes(32))
+    stack.callback(shop.close)
+    shop.set_profile(Profile("A shop", "of things", ""))
+    load_or_create_seed(private_directory(home / "shop" / "keys") / "onion.seed")
+    with closing(sqlite3.connect(home / "shop" / "later.db")) as later:  # of a room to come
+        later.execute("CREATE TABLE facts (value TEXT)")
+    (home / "shop" / "stock").mkdir()
+    (home / "shop" / "stock" / "work").write_bytes(b"what is sold, which is big")
     (home / "config.toml").write_text('storage = "5MB"\n')
     (home / "deny.txt").write_text("bafynone\n")
     for name in ("tor", "store", "staging", "log"):  # what a backup leaves out

@@ -63,8 +63,8 @@ def test_c6_a_restore_that_is_killed_leaves_nothing_or_all(made: Made, tmp_path:
     (tmp_path / "first").mkdir()
     last = killed(tmp_path / "first", made, [NEVER])
     assert last > 60
-    numbers = sorted({1 + secrets.randbelow(last - 20) for _ in range(16)})
-    numbers += list(range(last - 19, last + 2))
+    numbers = sorted({1 + secrets.randbelow(last - 16) for _ in range(12)})
+    numbers += list(range(last - 15, last + 2))
     left = check_points(tmp_path, made, numbers)
     # what was there stays there: the later it died, the more
     assert left == sorted(left, key=["nothing", "finished", "all"].index)

@@ -43,6 +43,7 @@ from bitsnode.market.hot_key import open_hot_key
 from bitsnode.market.purchase_journal import PurchaseJournal
 from bitsnode.market.selling_store import SellingStore
 from bitsnode.market.testing import MARKET
+from bitsnode.shop.catalogue import Catalogue
 from onion.keys import load_or_create_seed
 from tests.backup.conftest import (
     CHAIN,
@@ -97,7 +98,11 @@ def test_everything_that_cannot_be_had_again_is_back(
         store.close()
     relay = open_hot_key(market / "relay.key").address
     assert relay == open_hot_key(home / "market" / "relay.key").address
-    left = {"keys", "wallet", "ledger", "market", "node.lock", "config.toml", "deny.txt"}
+    shop = Catalogue(new / "shop" / "shop.db", bytes(32))
+    assert shop.profile().name == "A shop"
+    shop.close()
+    assert {path.name for path in (new / "shop").iterdir()} == {"shop.db", "later.db", "keys"}
+    left = {"keys", "wallet", "ledger", "market", "shop", "node.lock", "config.toml", "deny.txt"}
     assert {path.name for path in new.iterdir()} == left
     assert private(new / "keys")
     assert private(new / "market")
