@@ -35,7 +35,6 @@ from bitsnode.market.purchase_facts import (
     Reason,
     Released,
     Seen,
-    Sent,
     Settled,
     ShareCame,
 )
@@ -149,8 +148,6 @@ class Buying:
         self._sending.cancelled = True
 
     async def _note(self, fact: Fact) -> None:
-        if isinstance(fact, Sent) and self._sending.cancelled and not self.story.sent:
-            fact = Failed(Reason.CANCELLED)
         try:
             await self._tools.run(lambda: self._journal.note(self._name, fact))
         except VoucherTaken as error:

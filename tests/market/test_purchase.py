@@ -675,6 +675,30 @@ def test_cancelled_after_a_restart_without_the_password(world, start):
     assert drive(node, node.purchases.under_way()) == []
 
 
+def test_not_cancelled_while_the_sending_is_written_down(world, start):
+    """The disk is slow, and the payment goes on: who cancels just then is told so."""
+    node, told = start(), []
+
+    async def cancel():
+        with pytest.raises(errors.TooLateToCancel):
+            await node.purchases.cancel(world.content_id)
+        told.append(True)
+
+    async def slow(call):
+        found = call()
+        facts = [fact for name in node.journal.purchases() for fact in node.journal.facts(name)]
+        if facts and isinstance(facts[-1], Sent) and not told:
+            told.append(False)
+            Deferred.fromCoroutine(cancel())
+            await pause(world.clock, 1.0)
+        return found
+
+    node.change(run=slow)
+    drive(node, node.buy())
+    idle(node, 1)
+    assert told == [False, True]
+
+
 def test_cancelled_while_it_is_proved(world, start):
     """The proof stays here; the voucher is kept until no proof of it can land."""
     node = start()
