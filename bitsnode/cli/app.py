@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "library": ("bitsnode.cli.library", "List what was bought; cancel, or complain."),
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),
     "offer": ("bitsnode.cli.offer", "List what is on sale; change a price, or withdraw."),
+    "open": ("bitsnode.cli.open", "Decrypt a sealed file that a shop gave you."),
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),
     "publish": ("bitsnode.cli.publish", "Encrypt a file and spread it over the nodes."),
     "receipt": ("bitsnode.cli.receipt", "Check what a buyer says of a purchase."),
