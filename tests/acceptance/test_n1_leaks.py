@@ -226,6 +226,13 @@ def _wallet_commands(inside: Namespace, path: Path, options: TorOptions) -> None
         assert len(node.command("earnings", *secret)["rows"]) == 1
         assert node.command("status")["chain"]["certain"]
         node.command("chain", "status", "--dir", str(chain.home))
+        words, backup = path / "words", str(path / "backup")
+        words.write_text(made["mnemonic"])
+        words.chmod(0o600)
+        node.command("backup", backup, *secret)
+        again = ["--home", str(path / "again"), "restore", backup, "--words-file", str(words)]
+        assert "keys/onion.seed" in node.command(*again, *secret)["files"]
+        node.command("config", "show")
         for traced in (node, chain):
             traced.stop()
             assert_no_inet_socket(traced.path / "node.trace")
