@@ -55,7 +55,62 @@ class NodeReachable:
     peer_onion: OnionAddress
 
 
-NodeEvent = OnionEvent | NodeIdentified | PuzzleBegun | PeersUnknown | PeersKnown | NodeReachable
+@attrs.frozen
+class ShopIdentified:
+    """This node has a shop.
+
+    Attributes:
+        shop_onion: where it will be reached.
+    """
+
+    shop_onion: OnionAddress
+
+
+@attrs.frozen
+class ShopOpening:
+    """The shop's own tor joins its network.
+
+    Attributes:
+        percent: 0-100, tor's own count.
+        summary: what it is doing, in tor's words.
+    """
+
+    percent: int
+    summary: str
+
+
+@attrs.frozen
+class ShopReachable:
+    """A connection through the network came back to the shop.
+
+    Attributes:
+        shop_onion: where it is reached.
+    """
+
+    shop_onion: OnionAddress
+
+
+@attrs.frozen
+class ShopLost:
+    """The shop cannot be reached, or could not be opened; it is tried again.
+
+    Attributes:
+        reason: one sentence, or words of tor.
+    """
+
+    reason: str
+
+
+ShopEvent = ShopIdentified | ShopOpening | ShopReachable | ShopLost
+NodeEvent = (
+    OnionEvent
+    | NodeIdentified
+    | PuzzleBegun
+    | PeersUnknown
+    | PeersKnown
+    | NodeReachable
+    | ShopEvent
+)
 
 
 @attrs.frozen

@@ -15,6 +15,10 @@ from bitsnode.events import (
     PeersKnown,
     PeersUnknown,
     PuzzleBegun,
+    ShopIdentified,
+    ShopLost,
+    ShopOpening,
+    ShopReachable,
 )
 from onion import events
 
@@ -50,6 +54,14 @@ def _text(event: NodeEvent | ChainEvent) -> str:
             text = f"peers        {count} known" if count in (0, 1) else ""
         case PeersUnknown():
             text = "peers        this node knows no peers: give it one with --bootstrap ONION"
+        case ShopIdentified(shop_onion=onion):
+            text = f"shop onion   {onion}"
+        case ShopOpening(percent=percent, summary=summary):
+            text = f"shop         {percent:3d}% {summary}"
+        case ShopReachable():
+            text = "shop         open: it was reached through Tor"
+        case ShopLost(reason=reason):
+            text = f"shop         cannot be reached: {reason}; trying again"
         case ChainServed(socket=socket, chain_id=chain_id, height=height):
             text = f"chain        {chain_id} at height {height}; RPC at {socket}"
         case ChainDeployed(deployment=deployment, contracts=count):

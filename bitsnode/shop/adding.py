@@ -21,7 +21,7 @@ from bitsnode.market.selling_errors import NotOnSale
 from bitsnode.shop import texts
 from bitsnode.shop.catalogue import Catalogue
 from bitsnode.shop.items import Draft, Item, check_price
-from bitsnode.shop.preparing import Prepared, prepare
+from bitsnode.shop.preparing import Prepared, new_folder, prepare, sweep
 from bitsnode.shop.stock import Stock
 from onion.errors import OnionError
 from zk.stealth import MetaAddress
@@ -39,6 +39,17 @@ class Preparing:
     """
 
     files: int
+
+
+@attrs.frozen
+class Noted:
+    """Something that the creator should know of what was made.
+
+    Attributes:
+        text: one sentence.
+    """
+
+    text: str
 
 
 @attrs.frozen
@@ -87,11 +98,24 @@ class Published(Protocol):
         """``k/n``."""
 
 
+class Fetched(Protocol):
+    """See `bitsnode.content.get.Fetched`."""
+
+    @property
+    def sha256(self) -> bytes:
+        """Of the plaintext, 32 bytes."""
+
+
 class Publisher(Protocol):
     """See `bitsnode.content.service.ContentService`."""
 
     async def publish(self, path: Path, progress: OnEvent, /) -> Published:
         """Publish a file."""
+
+    async def get(
+        self, link: Link, output: Path, wanted: tuple[int, int] | None, progress: OnEvent, /
+    ) -> Fetched:
+        """Fetch a content into a file, verified."""
 
 
 class Selling(Protocol):
@@ -125,6 +149,7 @@ class Wish:
         price: wei.
         description: any number of lines.
         tags: at most `texts.MAX_TAGS`.
+        as_is: change nothing of the file, which is then a download.
     """
 
     files: tuple[Path, ...]
@@ -132,6 +157,7 @@ class Wish:
     price: int
     description: str = attrs.field(default="", converter=texts.paragraphs)
     tags: tuple[str, ...] = attrs.field(default=(), converter=texts.tags)
+    as_is: bool = False
 
     def __attrs_post_init__(self) -> None:
         """Check the price."""
@@ -198,7 +224,11 @@ class Adding:
         tools = self._tools
         payee = await tools.payee()  # no wallet is said before anything is published
         on_event(Preparing(len(wish.files)))
-        prepared: Prepared = await tools.run(partial(prepare, wish.files, tools.folder))
+        prepared: Prepared = await tools.run(
+            partial(prepare, wish.files, tools.folder, as_is=wish.as_is)
+        )
+        for remark in prepared.remarks:
+            on_event(Noted(remark))
         try:
             published = await tools.publisher.publish(prepared.path, on_event)
             put = partial(tools.stock.add, prepared.path, published.link, published.sha256)
@@ -234,7 +264,13 @@ class Adding:
         return item
 
     async def reconcile(self) -> None:
-        """Offer what a crash kept from it, and end the offers that it kept from their end."""
+        """Offer what a crash kept from it, and end the offers that it kept from their end.
+
+        What the stock has not, as after a restore, is fetched from the network again.
+
+        Raises:
+            BitsError, OnionError: the chain or the network cannot be asked.
+        """
         selling = await self._tools.selling()
         offers = {sale.content_id: sale for sale in await selling.offers()}
         for item in await self._tools.run(self._tools.catalogue.all):
@@ -243,6 +279,20 @@ class Adding:
                 await self._stop_offer(item)
             elif not item.withdrawn and sale is None:
                 await self._offer(item, await self._tools.payee(), lambda _event: None)
+        for item in await self._tools.run(self._tools.catalogue.all):
+            if not await self._tools.run(partial(self._tools.stock.has, item.content_id)):
+                await self._restock(item)
+
+    async def _restock(self, item: Item) -> None:
+        tools = self._tools
+        link = await tools.run(partial(tools.catalogue.link, item.id))
+        folder = await tools.run(partial(new_folder, tools.folder))
+        try:
+            path = folder / "fetched"
+            fetched = await tools.publisher.get(link, path, None, lambda _event: None)
+            await tools.run(partial(tools.stock.add, path, link, fetched.sha256))
+        finally:
+            await tools.run(partial(sweep, folder))
 
     async def _offer(self, item: Item, payee: MetaAddress, on_event: OnEvent) -> OnSale | None:
         tools = self._tools

@@ -1,5 +1,6 @@
 """How files become items: in which order, and what is left when a step fails."""
 
+import io
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,12 @@ from bitsnode.market.errors import TooFewHolders
 from bitsnode.market.selling import OnSale
 from bitsnode.market.selling_errors import NotOnSale
 from bitsnode.media.errors import UnreadableImage
-from bitsnode.shop.adding import Adding, InShop, OfferLater, Preparing, Tools, Wish
+from bitsnode.shop.adding import Adding, InShop, Noted, OfferLater, Preparing, Tools, Wish
 from bitsnode.shop.catalogue import Catalogue
 from bitsnode.shop.errors import BadItem, BadShopText, NoSuchItem
 from bitsnode.shop.goods import Goods
 from bitsnode.shop.items import Kind
+from bitsnode.shop.preparing import ANIMATED
 from bitsnode.shop.stock import Stock
 from tests.shop.conftest import NOW, at_once, now
 from zk.stealth import MetaAddress
@@ -50,6 +52,7 @@ class Network:
 
     def __init__(self) -> None:
         self.files: list[bytes] = []
+        self.contents: dict[ContentId, bytes] = {}
         self.sales: dict[ContentId, OnSale] = {}
         self.refuses: BitsError | None = None
         self.publishes = True
@@ -61,7 +64,16 @@ class Network:
         data = path.read_bytes()
         self.files.append(data)
         content = ContentId(secrets.token_bytes(32))
+        self.contents[content] = data
         return Spread(Link(content, b"s" * 16, b"w" * 16), b"p" * 32, sha256(data), len(data))
+
+    async def get(self, link: Link, output: Path, _wanted: Any, _progress: Any) -> Spread:
+        """See `bitsnode.shop.adding.Publisher`."""
+        if not self.publishes:
+            raise NoHoldersHere
+        data = self.contents[link.content_id]
+        output.write_bytes(data)
+        return Spread(link, b"", sha256(data), len(data))
 
     async def sell(self, link: Link, seed: bytes, payee: Any, price: int, _event: Any) -> OnSale:
         """See `bitsnode.shop.adding.Selling`."""
@@ -252,3 +264,66 @@ def test_an_offer_that_its_owner_withdrew_stays_withdrawn(
     now(shop.network.withdraw(item.content_id))
     now(shop.adding.reconcile())
     assert shop.network.sales[item.content_id].withdrawn
+
+
+def test_several_pictures_are_one_item(shop: Shop, picture: Callable[..., Path]) -> None:
+    """Published as one content, shown one by one, each as it was written anew."""
+    files = [picture("a.png", (40, 30)), picture("b.jpg", (30, 50)), picture("c.webp")]
+    item = shop.add(*files).item
+    (published,) = shop.network.files
+    assert b"taken at home" not in published
+    assert (item.kind, item.pictures, item.bytes) == (Kind.IMAGE, 3, len(published))
+    goods = Goods(shop.catalogue, shop.stock)
+    parts = goods.parts(item)
+    assert [part.media_type for part in parts] == ["image/png", "image/jpeg", "image/webp"]
+    for number, part in enumerate(parts):
+        data = b"".join(goods.read(item, number, 0, part.size - 1))
+        with Image.open(io.BytesIO(data)) as shown:
+            shown.load()
+            assert shown.size == (part.width, part.height)
+    assert list(shop.making.glob("*")) == []
+
+
+def test_a_set_has_pictures_only(shop: Shop, picture: Callable[..., Path], tmp_path: Path) -> None:
+    """One other file among them, or a wish to change nothing, and nothing is published."""
+    other = tmp_path / "other"
+    other.write_bytes(b"words")
+    with pytest.raises(UnreadableImage):
+        shop.add(picture(), other)
+    with pytest.raises(BadItem):
+        shop.add(picture(), picture("b.jpg"), as_is=True)
+    assert shop.network.files == []
+    assert list(shop.making.glob("*")) == []
+
+
+def test_a_file_can_be_sold_as_it_is(shop: Shop, picture: Callable[..., Path]) -> None:
+    """Then it is a download that says all that its maker left in it."""
+    path = picture()
+    item = shop.add(path, as_is=True).item
+    assert shop.network.files == [path.read_bytes()]
+    assert (item.kind, item.media_type) == (Kind.FILE, "application/octet-stream")
+
+
+def test_what_is_lost_of_an_animation_is_said(shop: Shop, tmp_path: Path) -> None:
+    """Its first picture is sold, and its creator knows."""
+    path = tmp_path / "moving.gif"
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert shop.add(path).item.media_type == "image/png"
+    assert Noted(ANIMATED) in shop.told
+
+
+def test_what_the_stock_has_lost_comes_back_from_the_network(
+    shop: Shop, picture: Callable[..., Path]
+) -> None:
+    """After a restore, which has no stock; as long as nobody has it, the shop goes on without."""
+    item = shop.add(picture()).item
+    shop.stock.remove(item.content_id)
+    shop.network.publishes = False
+    with pytest.raises(NoHoldersHere):
+        now(shop.adding.reconcile())
+    shop.network.publishes = True
+    now(shop.adding.reconcile())
+    goods = Goods(shop.catalogue, shop.stock)
+    assert b"".join(goods.read(item, None, 0, item.bytes - 1)) == shop.network.files[0]
+    assert list(shop.making.glob("*")) == []
