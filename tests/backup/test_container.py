@@ -1,8 +1,10 @@
 """The inside of a backup: nothing that it says of itself is believed before it is checked."""
 
 import io
+import json
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +13,12 @@ from hypothesis import strategies as st
 from bitsnode.backup.container import TABLE_SIZE, Entry, Table, check_padding, padded
 from bitsnode.backup.contents import CONTENTS, GIB, Kind, folders, kept_as
 from bitsnode.backup.errors import BackupDamaged, BackupError, TooMuch, UnknownContents
+from bitsnode.backup.sealing import SealedReader
+from bitsnode.ledger.wallet.keys import Keys
+from bitsnode.ledger.wallet.mnemonic import entropy_of
 from bitsnode.wire import cbor
 
+VECTORS = Path(__file__).parents[1] / "vectors" / "backup_format.json"
 HASH = bytes(32)
 TABLE = Table(1_800_000_000, (Entry("config.toml", 5, HASH), Entry("keys/onion.seed", 32, HASH)))
 
@@ -153,6 +159,17 @@ def test_sizes_are_those_of_padme() -> None:
         assert padded(size) == (size + mask) & ~mask
         assert size <= padded(size) <= size * 1.12
     assert len({padded(size) for size in range(1 << 19, 1 << 20)}) <= 33
+
+
+def test_a_backup_of_version_1_can_be_read_for_ever() -> None:
+    """One that was kept: whoever changes the format needs a new version, and to read this one."""
+    kept = json.loads(VECTORS.read_text())
+    seed = Keys.from_entropy(entropy_of(kept["words"])).seed
+    reader = SealedReader(io.BytesIO(bytes.fromhex(kept["backup"])), seed)
+    table = Table.read(reader)
+    assert table.made_at == kept["made_at"]
+    assert {entry.path: reader.read(entry.size).hex() for entry in table.entries} == kept["files"]
+    check_padding(reader)
 
 
 def test_only_zeros_may_follow() -> None:
