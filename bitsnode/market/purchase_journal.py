@@ -4,16 +4,13 @@ What says who bought what, and every secret, is sealed under a key from outside;
 file shows how many purchases there are and how many facts each has.
 """
 
-import hashlib
-import hmac
 import sqlite3
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bitsnode.codec.sealing import NotSealed, seal, unseal
-from bitsnode.ledger.database import Database
+from bitsnode.codec.sealing import NotSealed
+from bitsnode.ledger.sealed_database import SealedDatabase
 from bitsnode.market.purchase_errors import JournalSealed, VoucherTaken
 from bitsnode.market.purchase_facts import (
     Cheated,
@@ -57,23 +54,22 @@ class PurchaseJournal:
         key: that seals it, 32 bytes.
         chain_id: on which is paid.
 
+    Attributes:
+        database: the file.
+        close: closes it.
+
     Raises:
         LedgerFileTooNew, LedgerFileDamaged, LedgerFileForeign: the file cannot be used.
     """
 
     def __init__(self, path: Path, key: bytes, chain_id: int) -> None:
-        self._key = key
-        self._lock = threading.Lock()
-        self.database = Database(path, MIGRATIONS, f"purchases on chain {chain_id}")
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self.database.close()
+        self._file = SealedDatabase(path, MIGRATIONS, f"purchases on chain {chain_id}", key)
+        self.database = self._file.database
+        self.close = self._file.close
 
     def begin(self, purchase: bytes, fact: Fact) -> None:
         """Note a new purchase (id of 16 bytes) with its first fact."""
-        with self._lock, self.database.transaction():
+        with self._file.transaction():
             self.database.rows("INSERT INTO purchases VALUES (?, NULL, 1)", purchase)
             self._insert(purchase, fact)
 
@@ -83,7 +79,7 @@ class PurchaseJournal:
         Raises:
             VoucherTaken: the voucher that it names is another purchase's; nothing is noted.
         """
-        with self._lock, self.database.transaction():
+        with self._file.transaction():
             self._insert(purchase, fact)
             if isinstance(fact, Reserved):
                 self._claim(purchase, fact.voucher)
@@ -100,31 +96,27 @@ class PurchaseJournal:
             BadFact: one cannot be read.
         """
         query = "SELECT sealed FROM facts WHERE purchase = ? ORDER BY number"
-        rows = self._select(query, purchase)
+        rows = self._file.select(query, purchase)
         try:
-            return [decode_fact(unseal(self._key, sealed)) for (sealed,) in rows]
+            return [decode_fact(self._file.unseal(sealed)) for (sealed,) in rows]
         except NotSealed as error:
             raise JournalSealed from error
 
     def purchases(self, *, under_way: bool = False) -> list[bytes]:
         """Return the ids of all purchases, or of those with something to do."""
         query = "SELECT id FROM purchases WHERE under_way >= ? ORDER BY id"
-        return [purchase for (purchase,) in self._select(query, int(under_way))]
+        return [purchase for (purchase,) in self._file.select(query, int(under_way))]
 
     def _insert(self, purchase: bytes, fact: Fact) -> None:
         self.database.rows(
             "INSERT INTO facts VALUES (?1, (SELECT count(*) FROM facts WHERE purchase = ?1), ?2)",
             purchase,
-            seal(self._key, encode_fact(fact)),
+            self._file.seal(encode_fact(fact)),
         )
 
     def _claim(self, purchase: bytes, voucher: int) -> None:
-        name = hmac.digest(self._key, b"voucher" + voucher.to_bytes(4, "big"), hashlib.sha256)
+        name = self._file.name(b"voucher" + voucher.to_bytes(4, "big"))
         try:
             self.database.rows("UPDATE purchases SET voucher = ? WHERE id = ?", name, purchase)
         except sqlite3.IntegrityError as error:
             raise VoucherTaken from error
-
-    def _select(self, statement: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self.database.rows(statement, *values)

@@ -1,8 +1,5 @@
 """What a publisher sells, on the disk: sealed, one entry for each content."""
 
-import hashlib
-import hmac
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +7,10 @@ from typing import Any, Final
 import attrs
 
 from bitsnode.codec.keys import SECRET_SIZE
-from bitsnode.codec.sealing import NotSealed, seal, unseal
+from bitsnode.codec.sealing import NotSealed
 from bitsnode.errors import RemoteProtocolError
 from bitsnode.ids import ContentId
-from bitsnode.ledger.database import Database
+from bitsnode.ledger.sealed_database import SealedDatabase
 from bitsnode.market.offer import MAX_DENOMINATIONS, SignedOffer
 from bitsnode.market.selling_errors import SalesSealed
 from bitsnode.wire import cbor
@@ -100,27 +97,25 @@ class SellingStore:
         key: that seals it, 32 bytes.
         chain_id: on which is paid.
 
+    Attributes:
+        database: the file.
+        close: closes it.
+
     Raises:
         LedgerFileTooNew, LedgerFileDamaged, LedgerFileForeign: the file cannot be used.
     """
 
     def __init__(self, path: Path, key: bytes, chain_id: int) -> None:
-        self._key = key
-        self._lock = threading.Lock()
-        self.database = Database(path, MIGRATIONS, f"sales on chain {chain_id}")
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self.database.close()
+        self._file = SealedDatabase(path, MIGRATIONS, f"sales on chain {chain_id}", key)
+        self.database = self._file.database
+        self.close = self._file.close
 
     def put(self, sale: Sale) -> None:
         """Keep a sale instead of what was kept of its content."""
-        sealed = seal(self._key, cbor.encode(to_list(sale)))
-        with self._lock, self.database.transaction():
-            self.database.rows(
-                "INSERT OR REPLACE INTO sales VALUES (?, ?)", self._name(sale.content), sealed
-            )
+        name = self._file.name(sale.content)
+        sealed = self._file.seal(cbor.encode(to_list(sale)))
+        with self._file.transaction() as database:
+            database.rows("INSERT OR REPLACE INTO sales VALUES (?, ?)", name, sealed)
 
     def find(self, content: bytes) -> Sale | None:
         """Return the sale of a content id's digest (32 bytes).
@@ -129,7 +124,7 @@ class SellingStore:
             SalesSealed: the key is another, or the entry is damaged.
         """
         query = "SELECT sealed FROM sales WHERE name = ?"
-        return next(map(self._open, self._select(query, self._name(content))), None)
+        return next(map(self._open, self._file.select(query, self._file.name(content))), None)
 
     def all(self) -> list[Sale]:
         """Return all sales.
@@ -137,17 +132,11 @@ class SellingStore:
         Raises:
             SalesSealed: as in `find`.
         """
-        return [self._open(row) for row in self._select("SELECT sealed FROM sales ORDER BY name")]
-
-    def _name(self, content: bytes) -> bytes:
-        return hmac.digest(self._key, content, hashlib.sha256)
+        query = "SELECT sealed FROM sales ORDER BY name"
+        return [self._open(row) for row in self._file.select(query)]
 
     def _open(self, row: tuple[Any, ...]) -> Sale:
         try:
-            return from_list(Sale, cbor.decode(unseal(self._key, row[0]), MAX_SALE))
+            return from_list(Sale, cbor.decode(self._file.unseal(row[0]), MAX_SALE))
         except (NotSealed, RemoteProtocolError) as error:
             raise SalesSealed from error
-
-    def _select(self, statement: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self.database.rows(statement, *values)
