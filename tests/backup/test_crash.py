@@ -1,4 +1,4 @@
-"""C6 of a restore: killed at any moment, it leaves nothing, or all."""
+"""C6 of backups: killed at any moment, a backup or a restore leaves nothing, or all."""
 
 import secrets
 import subprocess
@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from bitsnode.backup.errors import RestoreFinished
-from bitsnode.backup.making import Made
+from bitsnode.backup.making import COPIES, Made, make
 from bitsnode.backup.restore import complete
-from tests.backup.conftest import bring_back, tree
+from tests.backup.conftest import NOW, SEED, bring_back, tree
 
-CHILD = Path(__file__).with_name("restore_child.py")
+CHILD = Path(__file__).with_name("killed_child.py")
 ROOT = Path(__file__).parents[2]
 NEVER = 1_000_000
 
 
-def killed(folder: Path, made: Made, numbers: list[int]) -> int:
-    """Restore into a folder for each number, and be killed there; return the count of one whole."""
+def killed(folder: Path, other: Path, numbers: list[int], work: str = "restore") -> int:
+    """Do the work once for each number, and be killed there; return the count of one whole."""
     done = subprocess.run(
-        [sys.executable, str(CHILD), str(folder), str(made.path), *map(str, numbers)],
+        [sys.executable, str(CHILD), work, str(folder), str(other), *map(str, numbers)],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -53,7 +53,7 @@ def check_points(tmp_path: Path, made: Made, numbers: list[int]) -> list[str]:
     """Kill restores at these points, and return what each left."""
     folder = tmp_path / "killed"
     folder.mkdir()
-    killed(folder, made, numbers)
+    killed(folder, made.path, numbers)
     whole = tree(folder / "warm")
     return [examine(folder / str(number), made, whole) for number in numbers]
 
@@ -61,7 +61,7 @@ def check_points(tmp_path: Path, made: Made, numbers: list[int]) -> list[str]:
 def test_c6_a_restore_that_is_killed_leaves_nothing_or_all(made: Made, tmp_path: Path) -> None:
     """At some dozens of points, among them all around the moment from which it is restored."""
     (tmp_path / "first").mkdir()
-    last = killed(tmp_path / "first", made, [NEVER])
+    last = killed(tmp_path / "first", made.path, [NEVER])
     assert last > 60
     numbers = sorted({1 + secrets.randbelow(last - 16) for _ in range(12)})
     numbers += list(range(last - 15, last + 2))
@@ -74,13 +74,33 @@ def test_c6_a_restore_that_is_killed_leaves_nothing_or_all(made: Made, tmp_path:
     assert tree(again).keys() == tree(tmp_path / "killed" / "warm").keys()
 
 
+def test_c6_a_backup_that_is_killed_leaves_none_or_a_whole_one(home: Path, tmp_path: Path) -> None:
+    """At some dozens of points; what was begun is gone after the next start or the next backup."""
+    first, folder = tmp_path / "first", tmp_path / "killed"
+    first.mkdir()
+    folder.mkdir()
+    last = killed(first, home, [NEVER], "make")
+    numbers = sorted({1 + secrets.randbelow(last - 10) for _ in range(14)})
+    numbers += list(range(last - 9, last + 2))
+    killed(folder, home, numbers, "make")
+    there = [number for number in numbers if (folder / str(number)).exists()]
+    assert there == numbers[-len(there) :]  # the later it died
+    assert 0 < len(there) < len(numbers)
+    bring_back(tmp_path / "new", folder / str(there[0]))
+    make(home, SEED, folder / str(numbers[0]), NOW)  # in spite of the draft that is there
+    assert not (folder / f".{numbers[0]}.draft").exists()
+    (home / COPIES).mkdir(exist_ok=True)
+    complete(home)
+    assert not (home / COPIES).exists()
+
+
 @pytest.mark.slow
 def test_c6_a_restore_that_is_killed_anywhere_leaves_nothing_or_all(
     made: Made, tmp_path: Path
 ) -> None:
     """At every single point."""
     (tmp_path / "first").mkdir()
-    last = killed(tmp_path / "first", made, [NEVER])
+    last = killed(tmp_path / "first", made.path, [NEVER])
     left = check_points(tmp_path, made, list(range(1, last + 2)))
     assert left == sorted(left, key=["nothing", "finished", "all"].index)
     for number, found in enumerate(left, 1):
