@@ -112,6 +112,9 @@ class ChainAccess:
             self._ledger = Ledger.through(
                 self._reactor, self._http, endpoints, deployment, directory, self._run
             )
+            local = self._settings.network == LOCAL
+            pause = LOCAL_FOLLOW_SECONDS if local else FOLLOW_SECONDS
+            self._ledger.follow(self._isolation, pause)
         return self._ledger
 
     def wallet(self) -> Wallet:
@@ -164,8 +167,6 @@ class ChainAccess:
         if not self._checked:
             await ledger.check_deployment(self._isolation)
             self._checked = True
-        local = self._settings.network == LOCAL
-        ledger.follow(self._isolation, LOCAL_FOLLOW_SECONDS if local else FOLLOW_SECONDS)
         await ledger.sync(self._isolation, on_progress)
 
     async def tend(self) -> None:
