@@ -74,6 +74,7 @@ class ShopDoor:
         settings: of the node.
         home: of the shop; its tor and its key live there.
         report: is told what becomes of it.
+        make_tor: makes the way to Tor; replaced by tests.
     """
 
     def __init__(
@@ -82,10 +83,12 @@ class ShopDoor:
         settings: Settings,
         home: Path,
         report: Callable[[ShopEvent], None],
+        make_tor: Callable[..., TorNetwork] = own_tor,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._home = home
+        self._make_tor = make_tor
         self._listeners = [report]
         self._waiting: list[Deferred[None]] = []
         self._tor: TorNetwork | None = None
@@ -152,7 +155,7 @@ class ShopDoor:
     async def _open(self, pages: IProtocolFactory) -> None:
         # a tor of its own even where the node attaches to one that was there
         settings = attrs.evolve(self._settings, tor_control=None)
-        self._tor = tor = own_tor(self._reactor, settings, self._home, self._hear)
+        self._tor = tor = self._make_tor(self._reactor, settings, self._home, self._hear)
         await tor.start()
         self._fault = ""
         await tor.publish(self._key(), SHOP_PORT, pages, OPTIONS)
