@@ -52,10 +52,11 @@ def _state_file(line: CommandLine, directory: Path | None) -> StateFile:
 
 @command.command()
 @click.option("--nodes", type=click.IntRange(1, 100), help="Number of nodes.  [default: 6]")
+@click.option("--browse", is_flag=True, help="Add a SOCKS proxy, for a browser.")
 @dir_option
 @json_option
 @click.pass_obj
-def up(line: CommandLine, nodes: int | None, directory: Path | None) -> None:
+def up(line: CommandLine, nodes: int | None, browse: bool, directory: Path | None) -> None:
     """Start the localnet and return when every node is reachable.
 
     Where it runs already, nodes that were stopped are started again, and more are added if NODES
@@ -64,7 +65,9 @@ def up(line: CommandLine, nodes: int | None, directory: Path | None) -> None:
     file = _state_file(line, directory)
     progress = ProgressLine(line)
     try:
-        state = _up(file, nodes, lambda text: progress.event({"event": "localnet", "text": text}))
+        state = _up(
+            file, nodes, browse, lambda text: progress.event({"event": "localnet", "text": text})
+        )
     except BitsError as error:
         progress.end()
         line.fail(error)
@@ -74,13 +77,16 @@ def up(line: CommandLine, nodes: int | None, directory: Path | None) -> None:
     progress.end()
     homes = "\n".join(f"  {node.peer_onion}  {node.home}" for node in state.nodes)
     result = _as_json(file, state)
-    line.emit(result, f"The localnet is up:\n{homes}\n{as_text(result['chain'])}")
+    proxy = f"\nProxy for a browser: {state.browse}" if state.browse else ""
+    line.emit(result, f"The localnet is up:\n{homes}\n{as_text(result['chain'])}{proxy}")
 
 
-def _up(file: StateFile, nodes: int | None, say: Callable[[str], None]) -> LocalnetState:
+def _up(
+    file: StateFile, nodes: int | None, browse: bool, say: Callable[[str], None]
+) -> LocalnetState:
     pid = file.running_pid()
     if pid is None:
-        file.write_wanted(nodes or 6)
+        file.write_wanted(nodes or 6, browse)
         file.clear()
         with open(file.directory / "supervisor.log", "ab") as log:
             subprocess.Popen(
@@ -92,8 +98,8 @@ def _up(file: StateFile, nodes: int | None, say: Callable[[str], None]) -> Local
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             )
     else:
-        if nodes is not None:
-            file.write_wanted(max(nodes, file.read_wanted()))
+        more = max(nodes or 0, file.read_wanted())
+        file.write_wanted(more, browse or file.browse_wanted())
         file.request_revival(pid)
     return _wait_until_ready(file, say)
 
@@ -169,4 +175,4 @@ def _as_json(file: StateFile, state: LocalnetState) -> dict[str, Any]:
         "tor": state.tor_version,
         "nodes": [attrs.asdict(node) for node in state.nodes],
         "chain": chain,
-    }
+    } | ({"browse": state.browse} if state.browse else {})

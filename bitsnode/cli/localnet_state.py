@@ -62,6 +62,7 @@ class LocalnetState:
         tor_version: as tor reports it.
         nodes: in order of their numbers.
         chain: None until it is reachable.
+        browse: proxy for the browser of a person, or "".
     """
 
     ready: bool
@@ -70,6 +71,7 @@ class LocalnetState:
     tor_version: str = ""
     nodes: tuple[LocalnetNode, ...] = ()
     chain: LocalnetChain | None = None
+    browse: str = ""
 
 
 class StateFile:
@@ -105,9 +107,14 @@ class StateFile:
         found = self._load("wanted.json")
         return int(found["nodes"]) if found else 0
 
-    def write_wanted(self, nodes: int) -> None:
-        """Set the number of nodes wanted."""
-        self._save("wanted.json", {"nodes": nodes})
+    def browse_wanted(self) -> bool:
+        """Return whether a tor for browsers is wanted."""
+        found = self._load("wanted.json")
+        return bool(found and found.get("browse"))
+
+    def write_wanted(self, nodes: int, browse: bool) -> None:
+        """Set the number of nodes wanted, and whether a tor for browsers is."""
+        self._save("wanted.json", {"nodes": nodes, "browse": browse})
 
     def lock(self) -> int:
         """Take the lock for this process's life; return its descriptor.

@@ -97,6 +97,9 @@ class Supervisor:
                 if number not in self._nodes or not self._nodes[number].running
             ]
             starting = [Deferred.fromCoroutine(self._start_chain())]
+            if self._file.browse_wanted() and not self._state.browse:
+                browse = f"socks5://127.0.0.1:{await self._network.browse()}"
+                self._tell(attrs.evolve(self._state, browse=browse))
             turns = DeferredSemaphore(STARTING_AT_ONCE)
             if 0 in missing:  # the others are told its address
                 self._spawn(0)

@@ -20,6 +20,7 @@ TorOptions = dict[str, str | list[str]]
 
 Profile = Literal["default", "fast"]
 
+BROWSING = "browse"  # directory of the client tor for browsers
 AUTHORITY = "authority"  # nickname of the directory authority, a relay as well
 VOTING_INTERVAL = 300  # seconds; the shortest that tor takes outside its first vote
 VOTE_DELAY = 2  # seconds; MIN_VOTE_SECONDS_TESTING in tor's dirauth code
@@ -127,6 +128,24 @@ def relay_options(
         "NumCPUs": "1",
         "BandwidthRate": "1 GBytes",
         "BandwidthBurst": "1 GBytes",
+    }
+
+
+def browsing_options(place: Relay, client: TorOptions, *, port: int, owner_pid: int) -> TorOptions:
+    """Return the options of a client tor for the browser of a person at this machine.
+
+    Only here SOCKS is a TCP port, as browsers know no other; it takes onion addresses alone.
+    """
+    return client | {
+        "ClientOnly": "1",
+        "DataDirectory": str(place.directory),
+        "Log": f"notice file {place.log}",
+        "ControlSocket": f"unix:{place.control}",
+        "CookieAuthentication": "1",
+        "CookieAuthFile": str(place.cookie),
+        "__OwningControllerProcess": str(owner_pid),
+        "SocksPort": f"{LOOPBACK}:{port} OnionTrafficOnly",
+        "DormantCanceledByStartup": "1",
     }
 
 

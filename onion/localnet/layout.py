@@ -4,6 +4,7 @@ DIRECTORY/network.lock   flocked by the process that runs the network, as long a
 DIRECTORY/network.json   there while clients may join; see `NetworkFile`
 DIRECTORY/sockets/       control sockets, or a link to a place with a shorter path
 DIRECTORY/authority/, DIRECTORY/relay0/ …   one tor each: torrc, notice.log, keys
+DIRECTORY/browse/        the client tor for browsers, if there is one
 """
 
 import fcntl
@@ -22,7 +23,7 @@ from stem.connection import AuthenticationFailure
 from stem.control import Controller
 from stem.socket import ControlSocketFile
 
-from onion.localnet.config import AUTHORITY, TorOptions
+from onion.localnet.config import AUTHORITY, BROWSING, TorOptions
 from onion.localnet.errors import (
     NetworkAlreadyRunning,
     NetworkFileDamaged,
@@ -179,7 +180,8 @@ def clear(directory: Path) -> None:
     for path in directory.glob("relay*"):
         if path.name[len("relay") :].isdecimal():
             shutil.rmtree(path)
-    shutil.rmtree(directory / AUTHORITY, ignore_errors=True)
+    for name in (AUTHORITY, BROWSING):
+        shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def remove_sockets(directory: Path) -> None:

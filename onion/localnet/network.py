@@ -118,6 +118,26 @@ class PrivateTorNetwork:
         layout.remove_sockets(self.directory)
         lock.release()
 
+    async def browse(self) -> int:
+        """Start a client tor for browsers; return the port of its SOCKS on 127.0.0.1.
+
+        To be called once, when the network runs. Nodes never use it.
+
+        Raises:
+            RelayExited: it stopped; says its last words.
+        """
+        (port,) = config.free_ports(1)
+        directory = self.directory / config.BROWSING
+        control = (self.directory / "sockets").resolve() / f"{config.BROWSING}.control"
+        place = config.Relay(config.BROWSING, directory, control, or_port=0)
+        options = config.browsing_options(
+            place, self.client_options(), port=port, owner_pid=os.getpid()
+        )
+        directory.mkdir(mode=0o700)
+        (directory / "torrc").write_text(config.render_torrc(options), "utf-8")
+        await self._start_daemon(keys.find_program("tor"), place)
+        return port
+
     def client_options(self) -> config.TorOptions:
         """Return a copy of the torrc options with which a client tor joins this network."""
         return {
@@ -205,24 +225,27 @@ class PrivateTorNetwork:
         (relay.directory / "torrc").write_text(config.render_torrc(options), "utf-8")
 
     async def _start_daemons(self, tor: str, relays: list[config.Relay], tell: Tell) -> None:
-        prefix = [] if self._namespace is None else _in_namespace(self._namespace)
         connected = 0
 
-        async def connect(daemon: RelayDaemon) -> None:
+        async def start(relay: config.Relay) -> None:
             nonlocal connected
-            await daemon.connect()
+            await self._start_daemon(tor, relay)
             connected += 1
             tell(Stage.TORS, connected, len(relays))
 
         tell(Stage.TORS, 0, len(relays))
-        for relay in relays:
-            daemon = RelayDaemon(self._reactor, relay, self._daemon_exited)
-            torrc = str(relay.directory / "torrc")
-            # --hush: what is wrong before the log file is open goes to the output we keep.
-            command = [tor, "--hush", "-f", torrc, "--defaults-torrc", os.devnull]
-            daemon.spawn([*prefix, *keys.killed_with_parent(), *command])
-            self._daemons.append(daemon)
-        await _all(connect(daemon) for daemon in self._daemons)
+        await _all(start(relay) for relay in relays)
+
+    async def _start_daemon(self, tor: str, relay: config.Relay) -> None:
+        """Start one tor, and wait until its control connection owns it."""
+        daemon = RelayDaemon(self._reactor, relay, self._daemon_exited)
+        prefix = [] if self._namespace is None else _in_namespace(self._namespace)
+        torrc = str(relay.directory / "torrc")
+        # --hush: what is wrong before the log file is open goes to the output we keep.
+        command = [tor, "--hush", "-f", torrc, "--defaults-torrc", os.devnull]
+        daemon.spawn([*prefix, *keys.killed_with_parent(), *command])
+        self._daemons.append(daemon)
+        await daemon.connect()
 
     def _daemon_exited(self, daemon: RelayDaemon) -> None:
         failure = RelayExited(f"{daemon.relay.nickname}: {daemon.last_words()}")

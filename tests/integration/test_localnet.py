@@ -29,7 +29,7 @@ from onion.localnet.errors import (
     NoRunningNetwork,
     RelayExited,
 )
-from tests.integration.tor_client import ClientTor, echo_service
+from tests.integration.tor_client import ClientTor, echo_service, socks_over_tcp
 
 pytestmark = pytest.mark.tor
 
@@ -96,6 +96,27 @@ async def test_one_onion_is_reached_from_another_tor(
 ) -> None:
     """Client tors with the network's options publish to each other and connect."""
     await deferToThread(_reach_an_onion, tmp_path, private_tor.client_options())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_browser_reaches_onions_and_nothing_else(tmp_path: Path) -> None:
+    """The tor for browsers takes SOCKS on a TCP port, for onion addresses alone, and ends too."""
+    network = _network(tmp_path / "net")
+    await network.start()
+    port = await network.browse()
+    await deferToThread(_browse, tmp_path, network.client_options(), port)
+    await network.stop()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _browse(directory: Path, options: dict[str, str | list[str]], port: int) -> None:
+    with ClientTor(directory / "a", options) as server, echo_service(server) as service:
+        with socks_over_tcp(port, service.host, 7) as stream:
+            stream.sendall(b"light")
+            assert stream.recv(5) == b"light"
+        with pytest.raises(ConnectionRefusedError):
+            socks_over_tcp(port, "127.0.0.1", port)
 
 
 @pytest_twisted.ensureDeferred

@@ -94,22 +94,33 @@ class ClientTor:
         """Connect to `host`:`port` through SOCKS5 without authentication (RFC 1928)."""
         stream = socket.socket(socket.AF_UNIX)
         stream.settimeout(timeout)
-        try:
-            stream.connect(str(self.socks))
-            stream.sendall(b"\x05\x01\x00")
-            assert _exactly(stream, 2) == b"\x05\x00"
-            name = host.encode("ascii")
-            stream.sendall(
-                b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big")
-            )
-            reply = _exactly(stream, 4)
-            if reply[1]:
-                raise ConnectionRefusedError(f"SOCKS reply {reply[1]:#04x}")
-            _exactly(stream, {1: 6, 4: 18}[reply[3]])
-        except BaseException:
-            stream.close()
-            raise
-        return stream
+        return _through(stream, str(self.socks), host, port)
+
+
+def socks_over_tcp(socks: int, host: str, port: int, timeout: float = 60.0) -> socket.socket:
+    """Connect likewise through a SOCKS port on 127.0.0.1."""
+    stream = socket.socket()
+    stream.settimeout(timeout)
+    return _through(stream, ("127.0.0.1", socks), host, port)
+
+
+def _through(
+    stream: socket.socket, proxy: str | tuple[str, int], host: str, port: int
+) -> socket.socket:
+    try:
+        stream.connect(proxy)
+        stream.sendall(b"\x05\x01\x00")
+        assert _exactly(stream, 2) == b"\x05\x00"
+        name = host.encode("ascii")
+        stream.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+        reply = _exactly(stream, 4)
+        if reply[1]:
+            raise ConnectionRefusedError(f"SOCKS reply {reply[1]:#04x}")
+        _exactly(stream, {1: 6, 4: 18}[reply[3]])
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 @frozen
