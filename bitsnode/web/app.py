@@ -13,9 +13,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from bitsnode.errors import BitsError
 from bitsnode.web.answers import SECRET, SECURITY_HEADERS, Answer, News, Outflow
 from bitsnode.web.browsing import Browsing
-from bitsnode.web.errors import Broken, Busy, NotAllowed, NotFound, Refused
+from bitsnode.web.errors import Broken, Busy, NotAllowed, NotFound, Refused, Unavailable
 from bitsnode.web.flow import Flow
 from bitsnode.web.limits import Limits, Places
 from bitsnode.web.needs import RunInThread
@@ -23,6 +24,7 @@ from bitsnode.web.opening import Opening
 from bitsnode.web.ordering import Ordering
 from bitsnode.web.render import Renderer
 from bitsnode.web.request import ShopRequest
+from onion.errors import OnionError
 
 _log = Logger()
 Reply = Coroutine[Any, Any, Answer | Outflow | News]
@@ -246,6 +248,9 @@ def _refusal(failure: Failure) -> Refused:
         return NotAllowed()
     if isinstance(error, HTTPException):  # routing finds nothing, or would redirect
         return NotFound()
+    if isinstance(error, BitsError | OnionError):
+        _log.info("a page of the shop cannot be shown: {error}", error=str(error))
+        return Unavailable()
     if not failure.check(CancelledError):
         _log.failure("a page of the shop failed", failure=failure)
     return Broken()

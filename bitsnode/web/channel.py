@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_LINE: Final = 4_096  # bytes of the request line and of each header
 MAX_HEAD: Final = 16 * 1024  # bytes of all of them
 MAX_HEADERS: Final = 64
-FLUSH_SECONDS: Final = 15  # for what was written, when a connection is closed
+FLUSH_SECONDS: Final = 60  # for what was written to be taken, when a connection is closed
 
 
 class ShopChannel(HTTPChannel):
@@ -36,7 +36,6 @@ class ShopChannel(HTTPChannel):
     MAX_LENGTH = MAX_LINE
     totalHeadersSize = MAX_HEAD
     maxHeaders = MAX_HEADERS
-    abortTimeout = FLUSH_SECONDS
     site: "ShopSite"
 
     def __init__(self) -> None:
@@ -83,11 +82,11 @@ class ShopChannel(HTTPChannel):
             return
         self._receiving = False
         super().allContentReceived()
-        self._savedTimeOut = self.site.limits.idle_seconds
 
     def requestDone(self, request: Any) -> None:
         """An answer is written."""
         self.since = self.site.seconds()
+        self._savedTimeOut = self.site.limits.idle_seconds
         super().requestDone(request)
 
     def refuse(self, error: Refused) -> None:
@@ -112,10 +111,14 @@ class ShopChannel(HTTPChannel):
         self._end()
 
     def _end(self) -> None:
+        self.setTimeout(None)
+        self.loseConnection()
+
+    def loseConnection(self) -> None:
+        """Close when all that was written is taken, which nobody is waited for without end."""
         if self._ending is None:
             self._ending = self.callLater(FLUSH_SECONDS, self.abort)
-            self.setTimeout(None)
-            self.loseConnection()
+        super().loseConnection()
 
     def abort(self) -> None:
         """Close at once."""

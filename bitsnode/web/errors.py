@@ -121,6 +121,14 @@ class Busy(Refused):
     retry = 30
 
 
+class Unavailable(Refused):
+    """What the page needs cannot be had at the moment."""
+
+    status = 503
+    name = "unavailable"
+    retry = 60
+
+
 class NoInvoice(Refused):
     """No invoice can be made at the moment."""
 

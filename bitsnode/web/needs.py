@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 import attrs
 
 from bitsnode.market.invoice import InvoiceStatus
-from bitsnode.shop.items import Blob, Item, Page, Profile
+from bitsnode.shop.items import Blob, Item, Page, Part, Profile
 
 T = TypeVar("T")
 
@@ -91,23 +91,6 @@ class Invoices(Protocol):
         self, invoice: bytes, changed: Callable[[InvoiceStatus], None], /
     ) -> Callable[[], None]:
         """Call `changed` when an invoice stands otherwise; returns what ends that."""
-
-
-@attrs.frozen
-class Part:
-    """Something of an item that can be looked at by itself.
-
-    Attributes:
-        media_type: of it.
-        size: bytes.
-        width: pixels, 0 if there is no such thing.
-        height: likewise.
-    """
-
-    media_type: str
-    size: int
-    width: int = 0
-    height: int = 0
 
 
 class Goods(Protocol):

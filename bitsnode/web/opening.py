@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.ledger.invoice_uri import payment_uri
 from bitsnode.market.invoice import Invoice, InvoiceStatus
-from bitsnode.shop.items import Item
+from bitsnode.shop.items import Item, Part
 from bitsnode.web.answers import OF_AN_ORDER, SECRET, Answer, News, Outflow
 from bitsnode.web.errors import NotFound, NotPaidYet
 from bitsnode.web.forms import Forms
-from bitsnode.web.needs import Backroom, Order, Part
+from bitsnode.web.needs import Backroom, Order
 from bitsnode.web.ordering import Ordering
 from bitsnode.web.qr import qr_png, side
 from bitsnode.web.ranges import matches, span_of
@@ -22,7 +22,7 @@ from bitsnode.web.render import Renderer
 from bitsnode.web.states import told
 from bitsnode.web.tickets import Ticket
 from bitsnode.web.visit import Visit
-from bitsnode.web.words import UNKNOWN_TYPE, coins, disposition, served_type
+from bitsnode.web.words import UNKNOWN_TYPE, coins, disposition, file_name, served_type
 
 SEALED_ENDING: Final = "sealed"
 
@@ -184,7 +184,8 @@ class Opening:
             total=len(parts),
             whole=whole,
             sealed_size=await run(partial(goods.sealed_size, item)),
-            sealed_name=_file_name(item),
+            sealed_name=file_name(item.title, UNKNOWN_TYPE, SEALED_ENDING),
+            plain_name=file_name(item.title, whole.media_type),
             secret_link=await run(partial(goods.link, item)),
         )
 
@@ -207,8 +208,3 @@ def _uri(status: InvoiceStatus) -> str:
     invoice: Invoice = status.invoice
     # what is still to be paid; a code that outlives its page asks for the sum, and not for nothing
     return payment_uri(invoice.address, invoice.chain_id, status.missing or invoice.amount)
-
-
-def _file_name(item: Item) -> str:
-    name = disposition(item.title, UNKNOWN_TYPE, SEALED_ENDING)
-    return name.partition('filename="')[2].partition('"')[0]

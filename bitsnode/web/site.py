@@ -104,7 +104,9 @@ class ShopSite(Site):
         self._channels.add(channel)
         if len(self._channels) > self.limits.connections:
             others = [one for one in self._channels if one.idle and one is not channel]
-            min(others, key=lambda one: one.since, default=channel).abort()
+            leaving = min(others, key=lambda one: one.since, default=channel)
+            self._channels.discard(leaving)  # now: its end is told later, and more may come
+            leaving.abort()
 
     def closed(self, channel: ShopChannel) -> None:
         """Count it no more."""

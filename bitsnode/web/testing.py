@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 from bitsnode.ids import ContentId
 from bitsnode.market.invoice import Invoice, InvoiceStatus
 from bitsnode.shop.errors import NoSuchBlob, NoSuchItem, NoSuchOrder, WrongClaimCode
-from bitsnode.shop.items import Blob, Item, Kind, Page, Profile
-from bitsnode.web.needs import Backroom, Part
+from bitsnode.shop.items import Blob, Item, Kind, Page, Part, Profile
+from bitsnode.web.needs import Backroom
 
 ADDRESS: Final = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 PIECE: Final = 1 << 20  # bytes of what goods are read in

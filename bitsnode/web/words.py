@@ -54,12 +54,23 @@ def served_type(media_type: str) -> str:
     return media_type if media_type in SHOWN else UNKNOWN_TYPE
 
 
-def disposition(title: str, media_type: str, suffix: str = "") -> str:
-    """Return a Content-Disposition that saves a download under its title (RFC 6266)."""
-    ending = suffix or _FILES.get(media_type, "bin")
+def file_name(title: str, media_type: str, suffix: str = "") -> str:
+    """Return the name of a download in letters, digits and hyphens.
+
+    Args:
+        title: of the item.
+        media_type: gives the ending.
+        suffix: another ending.
+    """
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode("ascii")
     name = _NO_NAME.sub("-", plain).strip("-")[:MAX_FILE_NAME] or "item"
+    return f"{name}.{suffix or _FILES.get(media_type, 'bin')}"
+
+
+def disposition(title: str, media_type: str, suffix: str = "") -> str:
+    """Return a Content-Disposition that saves a download under its title (RFC 6266)."""
+    name = file_name(title, media_type, suffix)
     kept = "".join(c for c in title if c.isalnum() or c in " -_")
     full = " ".join(kept.split())[:MAX_FILE_NAME] or "item"
-    encoded = quote(f"{full}.{ending}", safe="")
-    return f"attachment; filename=\"{name}.{ending}\"; filename*=UTF-8''{encoded}"
+    encoded = quote(f"{full}.{name.rpartition('.')[2]}", safe="")
+    return f"attachment; filename=\"{name}\"; filename*=UTF-8''{encoded}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
+from bitsnode.ledger import database
 from bitsnode.web.limits import Limits
 from bitsnode.web.site import ShopSite, shop_site
 from bitsnode.web.testing import MemoryShop, item_of
@@ -14,6 +15,12 @@ from bitsnode.web.tickets import Tickets
 
 NOW = 1_800_000_000.0  # seconds
 KEY = bytes(range(32))
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what only a power cut would show."""
+    monkeypatch.setattr(database, "SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from bitsnode.shop.items import Kind
+from bitsnode.shop.items import Kind, Part
 from bitsnode.shop.stock_errors import StockDamaged
-from bitsnode.web.needs import Part
 from bitsnode.web.site import ShopSite, shop_site
 from bitsnode.web.testing import PIECE, MemoryShop, item_of
 from bitsnode.web.testing_browser import HOST, Browser, Wire, parse_reply
@@ -140,7 +139,7 @@ def test_pictures_of_a_set_are_shown_one_by_one(browser: Browser, shop: MemorySh
         attrs.evolve(ITEM, kind=Kind.IMAGE, media_type="application/zip", pictures=3)
     )
     shop.goods.pictures[ITEM.id] = [
-        (Part("image/webp", 4, 640, 480), b"pic" + bytes([n])) for n in range(3)
+        (Part("image/webp", 4, width=640, height=480), b"pic" + bytes([n])) for n in range(3)
     ]
     path = bought(browser, shop)
     second = browser.get(f"{path}?picture=2").text
