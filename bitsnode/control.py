@@ -17,6 +17,7 @@ from bitsnode.content.service import ContentService
 from bitsnode.dht.service import DhtService, DhtState
 from bitsnode.identity import NodeIdentity
 from bitsnode.market_access import MarketAccess
+from bitsnode.shop_access import ShopAccess
 from bitsnode.store.store import Store
 from bitsnode.wire.card import Capability
 from onion.address import OnionAddress
@@ -41,6 +42,7 @@ class Parts(Protocol):
     content: ContentService
     chain: ChainAccess
     market: MarketAccess
+    shop: ShopAccess
 
 
 class NodeControl:
@@ -85,6 +87,7 @@ class NodeControl:
             "tor": tor.version,
             "tor_running": tor.running,
             "tor_bootstrap": tor.percent,
+            "shop_onion": str(parts.shop.onion) if parts.shop.onion else None,
             "dht": parts.dht.status().state.value,
             "contacts": parts.dht.status().contacts,
             "storage": {

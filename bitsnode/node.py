@@ -29,6 +29,8 @@ from bitsnode.market_control import MarketControl
 from bitsnode.own_tor import own_tor
 from bitsnode.peer.client import PeerClient
 from bitsnode.peer.server import PeerServer
+from bitsnode.shop_access import ShopAccess
+from bitsnode.shop_control import ShopControl
 from bitsnode.store.intake import Prices
 from bitsnode.store.quota import Limits
 from bitsnode.store.responder import REQUESTS as STORE_REQUESTS
@@ -103,16 +105,18 @@ class Node:
             parts.market.check_complaint,
             lambda: chain.vouchers().denominations(),
         )
+        shop = ShopControl(parts.shop, lambda: chain.vouchers().denominations())
         backup = BackupControl(
             self._settings.home, chain.wallet, self._in_thread, self._reactor.seconds
         )
-        controls = (control, purse, vouchers, market, backup)
+        controls = (control, shop, purse, vouchers, market, backup)
         commands = {name: run for each in controls for name, run in each.commands().items()}
         self._api = listen(self._reactor, self._settings.home, commands)
         solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts
         await parts.tor.start()
         self._spawn(parts.chain.tend())
         self._spawn(parts.market.tend())
+        self._spawn(parts.shop.keep_open())
         if not parts.identity.solved:
             self._report(PuzzleBegun(self._settings.network.card_bits))
             self._join(parts, bootstrap)
@@ -191,6 +195,7 @@ class _Parts:
     duties: Duties
     chain: ChainAccess
     market: MarketAccess
+    shop: ShopAccess
     isolation: Isolation
     joined: bool = False
 
@@ -226,6 +231,7 @@ class _Parts:
         duties = Duties(reactor, identity, store, dht, network, isolation, run)
         chain = ChainAccess(reactor, settings, HttpClient(reactor, tor, tor.exits), run)
         market = MarketAccess(reactor, settings, chain, identity, client, dht, content, run)
+        shop = ShopAccess(reactor, settings, chain, market, content, report)
         table = _responders(dht.responder, keeper)
         if settings.storage:
             table |= dict.fromkeys(CUSTODY_REQUESTS, OnDemand(market.custody))
@@ -233,7 +239,18 @@ class _Parts:
             table |= dict.fromkeys(RELAY_REQUESTS, OnDemand(market.relay))
         server = PeerServer(reactor, network, shown, table)
         return cls(
-            identity, tor, store, client, dht, content, server, duties, chain, market, isolation
+            identity,
+            tor,
+            store,
+            client,
+            dht,
+            content,
+            server,
+            duties,
+            chain,
+            market,
+            shop,
+            isolation,
         )
 
     async def stop(self) -> None:
@@ -241,6 +258,7 @@ class _Parts:
             await self.dht.stop()
         await self.client.stop()
         await self.server.stop()
+        await self.shop.stop()
         await self.market.stop()
         await self.chain.stop()
         await self.tor.stop()

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "publish": ("bitsnode.cli.publish", "Encrypt a file and spread it over the nodes."),
     "receipt": ("bitsnode.cli.receipt", "Check what a buyer says of a purchase."),
     "restore": ("bitsnode.cli.backup:restore", "Bring a home back from a backup."),
+    "shop": ("bitsnode.cli.shop", "Run a shop that anyone can browse and buy from."),
     "wallet": ("bitsnode.cli.wallet", "Make a wallet, see what it holds, send money."),
     "status": ("bitsnode.cli.status", "Show what the running node is doing."),
 }

@@ -16,7 +16,7 @@ from bitsnode.cli.chain import as_text, describe
 from bitsnode.cli.client import call
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.ipc import ChainAnswered
-from bitsnode.cli.localnet_state import LocalnetState, StateFile, python_command
+from bitsnode.cli.localnet_state import LocalnetNode, LocalnetState, StateFile, python_command
 from bitsnode.cli.remote import ProgressLine
 from bitsnode.errors import BitsError
 
@@ -155,6 +155,8 @@ def status(line: CommandLine, directory: Path | None) -> None:
         try:
             found = call(Path(node["home"]), "status")
             node["state"], node["pid"] = found["state"], found["pid"]
+            if found["shop_onion"]:
+                node["shop_onion"] = found["shop_onion"]
         except BitsError:
             node["state"] = "stopped"
     rows = [
@@ -173,6 +175,11 @@ def _as_json(file: StateFile, state: LocalnetState) -> dict[str, Any]:
     return {
         "dir": str(file.directory),
         "tor": state.tor_version,
-        "nodes": [attrs.asdict(node) for node in state.nodes],
+        "nodes": [_described(node) for node in state.nodes],
         "chain": chain,
     } | ({"browse": state.browse} if state.browse else {})
+
+
+def _described(node: LocalnetNode) -> dict[str, Any]:
+    """Return what is known of a node; what it has not, has no key."""
+    return {name: value for name, value in attrs.asdict(node).items() if value}

@@ -25,11 +25,13 @@ class LocalnetNode:
         home: its directory.
         peer_onion: its onion address.
         api: path of its control socket.
+        shop_onion: onion address of its shop; "" for none.
     """
 
     home: str
     peer_onion: str
     api: str
+    shop_onion: str = ""
 
 
 @attrs.frozen

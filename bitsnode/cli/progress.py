@@ -100,5 +100,10 @@ _WORDS: Final[dict[str, Callable[[Event], str]]] = {
     "holder_lied": lambda e: f"key holder {e.get('index', '')} lied and is named",
     "holder_silent": lambda e: f"key holder {e.get('index', '')}: {e.get('reason', '')}",
     "sending": lambda e: f"sending transaction {e['number']} of {e['total']}",
+    "shop_opening": lambda e: f"the shop's own tor: {e['percent']}% {e['summary']}",
+    "shop_lost": lambda e: f"the shop cannot be reached: {e['reason']}",
+    "preparing": lambda e: "taking metadata out, making a thumbnail and a preview",
+    "in_shop": lambda e: "the item is in the shop",
+    "offer_later": lambda e: f"no offer yet to buyers with a node: {e['reason']}",
     "decoding": lambda e: f"decrypting {_of(e)}",
 }

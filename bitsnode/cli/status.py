@@ -23,6 +23,7 @@ def _show(status: dict[str, Any]) -> str:
         "state": status["state"],
         "network": status["network"],
         "peer onion": status["peer_onion"],
+        **({"shop onion": status["shop_onion"]} if status["shop_onion"] else {}),
         "tor": status["tor"],
         "nodes known": status["contacts"],
         "storage": f"{size(store['used'])} of {size(store['cap'])} in {store['shares']} shares",

@@ -177,7 +177,8 @@ class Supervisor:
         self._reactor.spawnProcess(node, command[0], command, env=dict(os.environ))
 
     def _describe(self, node: ChildProcess) -> LocalnetNode:
-        return LocalnetNode(str(node.home), node.peer_onion, str(node.home / "api.sock"))
+        shop = node.seen.get("shop_identified", {}).get("shop_onion", "")
+        return LocalnetNode(str(node.home), node.peer_onion, str(node.home / "api.sock"), shop)
 
     def _describe_chain(self) -> LocalnetChain | None:
         if self._chain is None or "chain_reachable" not in self._chain.seen:
