@@ -63,7 +63,7 @@ def test_c6_a_restore_that_is_killed_leaves_nothing_or_all(made: Made, tmp_path:
     (tmp_path / "first").mkdir()
     last = killed(tmp_path / "first", made.path, [NEVER])
     assert last > 60
-    numbers = sorted({1 + secrets.randbelow(last - 16) for _ in range(12)})
+    numbers = sorted({1 + secrets.randbelow(last - 16) for _ in range(8)})
     numbers += list(range(last - 15, last + 2))
     left = check_points(tmp_path, made, numbers)
     # what was there stays there: the later it died, the more
@@ -80,8 +80,8 @@ def test_c6_a_backup_that_is_killed_leaves_none_or_a_whole_one(home: Path, tmp_p
     first.mkdir()
     folder.mkdir()
     last = killed(first, home, [NEVER], "make")
-    numbers = sorted({1 + secrets.randbelow(last - 10) for _ in range(14)})
-    numbers += list(range(last - 9, last + 2))
+    numbers = sorted({1 + secrets.randbelow(last - 8) for _ in range(8)})
+    numbers += list(range(last - 7, last + 2))
     killed(folder, home, numbers, "make")
     there = [number for number in numbers if (folder / str(number)).exists()]
     assert there == numbers[-len(there) :]  # the later it died
