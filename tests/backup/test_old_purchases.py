@@ -6,8 +6,8 @@ from bitsnode.backup.databases import copy
 from bitsnode.market.library import Bought
 from bitsnode.market.purchase import Purchase
 from bitsnode.market.purchase_journal import PurchaseJournal
-from bitsnode.market.purchase_testing import KEY, Fate, Killed, World
-from bitsnode.market.purchase_testing_node import Node, drive
+from bitsnode.market.purchase_testing import KEY, Fate, Killed, World, drive
+from bitsnode.market.purchase_testing_node import Node
 from bitsnode.market.testing import CHAIN_ID, SECRET
 
 

@@ -33,14 +33,13 @@ from bitsnode.market.purchase_testing import (
     KEY,
     PASSWORD,
     Landed,
-    Node,
-    Proving,
     TooLong,
     World,
     drive,
     idle,
     nullifier,
 )
+from bitsnode.market.purchase_testing_node import Node, Proving
 from bitsnode.market.sending import RELAY_SECONDS
 from bitsnode.market.testing import (
     CHAIN_ID,

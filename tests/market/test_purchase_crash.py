@@ -5,7 +5,8 @@ import pytest
 from bitsnode.market.payment import receipt_of
 from bitsnode.market.purchase import Purchase
 from bitsnode.market.purchase_journal import PurchaseJournal
-from bitsnode.market.purchase_testing import KEY, Fate, Killed, Node, World, drive
+from bitsnode.market.purchase_testing import KEY, Fate, Killed, World, drive
+from bitsnode.market.purchase_testing_node import Node
 from bitsnode.market.testing import CHAIN_ID, PRICE, SECRET, VOUCHERS
 
 pytestmark = pytest.mark.usefixtures("no_fsync")

@@ -12,7 +12,8 @@ from bitsnode.ledger.voucher_events import REDEEMED
 from bitsnode.market.asking import KeyHolderClient
 from bitsnode.market.errors import TooFewHolders, UnknownDenomination
 from bitsnode.market.offer_record import best_offer, offers_in
-from bitsnode.market.purchase_testing import Fate, Killed, Node, World, drive
+from bitsnode.market.purchase_testing import Fate, Killed, World, drive
+from bitsnode.market.purchase_testing_node import Node
 from bitsnode.market.receipt import Receipt
 from bitsnode.market.selling import (
     DAY,
