@@ -33,7 +33,8 @@ from bitsnode.market.relay_client import RelayClient
 from bitsnode.market.relay_journal import RelayJournal
 from bitsnode.market.relay_responder import RelayResponder
 from bitsnode.market.responder import CustodyResponder
-from bitsnode.market.selling import Selling, SellingTools
+from bitsnode.market.selling import Selling
+from bitsnode.market.selling_needs import SellingTools
 from bitsnode.market.selling_store import SellingStore
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Caller, Refused, Responder

@@ -19,7 +19,8 @@ from bitsnode.market.complaint_check import Verdict
 from bitsnode.market.library import Bought
 from bitsnode.market.purchase_progress import Terms
 from bitsnode.market.purchases import Purchases
-from bitsnode.market.selling import OnSale, Selling
+from bitsnode.market.selling import Selling
+from bitsnode.market.selling_needs import OnSale
 from zk.stealth import MetaAddress
 
 _HASH: Final = re.compile("[0-9a-f]{64}")

@@ -6,23 +6,22 @@ are short, are renewed while the content is on sale, and to withdraw or change o
 to be true for everybody.
 """
 
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 from twisted.internet.defer import DeferredLock
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from bitsnode.codec.link import Link
 from bitsnode.ids import ContentId
-from bitsnode.market.asking import KeyHolderClient
 from bitsnode.market.custody_price import Payer
 from bitsnode.market.entrusting import Terms, entrust, suitable
 from bitsnode.market.errors import UnknownDenomination
-from bitsnode.market.offer import FEE_DIVISOR, Market, SignedOffer
+from bitsnode.market.offer import FEE_DIVISOR, SignedOffer
 from bitsnode.market.offer_record import offer_record
-from bitsnode.market.purchase_needs import TROUBLES, Records, Run
+from bitsnode.market.purchase_needs import TROUBLES
 from bitsnode.market.selling_errors import NotAnnounced, NotOnSale
+from bitsnode.market.selling_needs import OnSale, SellingTools
 from bitsnode.market.selling_progress import (
     Entrusting,
     HolderFailed,
@@ -34,7 +33,7 @@ from bitsnode.market.selling_progress import (
 )
 from bitsnode.market.selling_store import MAX_OLDER, Sale, SellingStore
 from bitsnode.market.shares import USUAL_HOLDERS
-from bitsnode.wire.card import HOUR, SignedCard
+from bitsnode.wire.card import HOUR
 from onion.isolation import Isolation
 from zk.stealth import MetaAddress
 
@@ -46,67 +45,6 @@ RETRY_SECONDS: Final = 600.0  # after a sale that could not be tended
 CANDIDATES: Final = 2 * USUAL_HOLDERS  # nodes looked for, so that some may say no or fail
 
 _log = Logger()
-
-
-class Custodians(Protocol):
-    """Finds nodes that keep key shares."""
-
-    async def find_custodians(self, count: int, isolation: Isolation) -> list[SignedCard]:
-        """Return up to so many different nodes with `Capability.CUSTODY`, drawn by lot."""
-
-
-@attrs.frozen
-class SellingTools:
-    """What selling works with.
-
-    Attributes:
-        clock: the reactor's time; its seconds are Unix time.
-        run: carries out in a thread what waits for the disk, or takes long.
-        market: where is paid.
-        record_bits: of the puzzle of DHT records.
-        share_bits: of the puzzle that pays for the custody of a key share.
-        records: puts offers into the DHT.
-        custodians: finds nodes.
-        client: gives them their shares.
-        own_key: our own onion key, which is named in no offer; None if it may be.
-    """
-
-    clock: IReactorTime
-    run: Run
-    market: Market
-    record_bits: int
-    share_bits: int
-    records: Records
-    custodians: Custodians
-    client: KeyHolderClient
-    own_key: bytes | None
-
-
-@attrs.frozen
-class OnSale:
-    """A content that is on sale, or was.
-
-    Attributes:
-        content_id: its name.
-        price: wei, of the offer that is announced; 0 before the first.
-        wanted: wei, of the offer to be made; the same unless one is under way.
-        valid_until: of the offer that is announced, Unix time; 0 before the first.
-        payable_until: of all offers that were ever made, for nobody can take one back.
-        threshold: shares that make the key.
-        holders: that keep one.
-        withdrawn: it is not renewed.
-        announced: nodes took the record of the offer.
-    """
-
-    content_id: ContentId
-    price: int
-    wanted: int
-    valid_until: int
-    payable_until: int
-    threshold: int
-    holders: int
-    withdrawn: bool
-    announced: bool
 
 
 class Selling:
@@ -316,7 +254,9 @@ class Selling:
         noted = attrs.evolve(sale, sequence=sequence)
         await self._keep(noted)  # a record of the same sequence would not replace it
         bits = self._tools.record_bits
-        record = await self._tools.run(lambda: offer_record(signed, sequence, bits, now))
+        record = await self._tools.run(
+            lambda: offer_record(signed, sale.publisher_seed, sequence, bits, now)
+        )
         (taken,) = await self._tools.records.put_records([record], Isolation.fresh("offer"))
         if not taken:
             raise NotAnnounced

@@ -21,9 +21,9 @@ from bitsnode.market.selling import (
     RETRY_SECONDS,
     VALID_SECONDS,
     Selling,
-    SellingTools,
 )
 from bitsnode.market.selling_errors import NotAnnounced, NotOnSale, SalesSealed
+from bitsnode.market.selling_needs import SellingTools
 from bitsnode.market.selling_progress import HolderFailed, InCustody, OfferAnnounced
 from bitsnode.market.selling_store import SellingStore
 from bitsnode.market.shares import USUAL_HOLDERS

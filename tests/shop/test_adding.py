@@ -15,7 +15,7 @@ from bitsnode.codec.link import Link
 from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId, sha256
 from bitsnode.market.errors import TooFewHolders
-from bitsnode.market.selling import OnSale
+from bitsnode.market.selling_needs import OnSale
 from bitsnode.market.selling_errors import NotOnSale
 from bitsnode.media.errors import UnreadableImage
 from bitsnode.shop.adding import Adding, InShop, Noted, OfferLater, Preparing, Tools, Wish
