@@ -105,10 +105,10 @@ def test_circuits_that_go_on_where_another_ended_are_one_node() -> None:
 
 def test_circuits_that_many_could_go_on_from_stay_apart() -> None:
     """Where all nodes had got to the same block, going on from there tells nothing."""
-    world, _anna, bert, payment = two_buyers()
-    for circuit in ("x", "y", "z"):
+    world, anna, bert, payment = two_buyers()
+    for circuit, account, at in (("x", anna, 100), ("y", bert, 200)):
         world.read_logs(circuit, 50, 0, 4)
-    world.ask("x", 200, "eth_getTransactionCount", hexed(bert), "latest")
+        world.ask(circuit, at, "eth_getTransactionCount", hexed(account), "latest")
     world.read_logs("new", 390, 5, 8)
     world.ask("new", 403, "eth_call", {"data": hexed(nullifier_of(payment))})
     assert analyse(world.view()).links == ()
