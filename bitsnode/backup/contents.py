@@ -17,7 +17,13 @@ import attrs
 from bitsnode.backup.errors import UnknownContents
 from bitsnode.ledger import journal
 from bitsnode.ledger.wallet import schema as wallet
-from bitsnode.market import custody, purchase_journal, relay_journal, selling_store
+from bitsnode.market import (
+    custody,
+    invoice_store,
+    purchase_journal,
+    relay_journal,
+    selling_store,
+)
 from bitsnode.shop import catalogue_rows, orders_store
 
 KIB: Final = 1 << 10  # bytes
@@ -88,7 +94,8 @@ CONTENTS: Final = (
     _file("shop/keys/*.seed", KIB),
     _database("shop/shop.db", len(catalogue_rows.MIGRATIONS)),
     _database("shop/orders.db", len(orders_store.MIGRATIONS)),
-    _database("shop/*.db", 0),  # invoices, and what else a shop writes down
+    _database("shop/invoices.db", len(invoice_store.MIGRATIONS)),
+    _database("shop/*.db", 0),  # what else a shop writes down
 )
 # Settings are this machine's as much as the node's: those that a new home has already are kept.
 SETTINGS: Final = ("config.toml", "deny.txt", "deployment.json")
