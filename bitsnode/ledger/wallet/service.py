@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, TypeVar
 
-import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
@@ -20,20 +19,19 @@ from bitsnode.ledger.wallet.errors import (
     WalletLocked,
 )
 from bitsnode.ledger.wallet.history import History, Withdrawal
+from bitsnode.ledger.wallet.holdings import Holdings
 from bitsnode.ledger.wallet.isolations import Isolations
 from bitsnode.ledger.wallet.keys import ViewingKeys
 from bitsnode.ledger.wallet.keystore import DEFAULT_COST, Cost, Keystore
 from bitsnode.ledger.wallet.redeeming import Redeeming
-from bitsnode.ledger.wallet.results import Addresses, Balance, Held
+from bitsnode.ledger.wallet.results import Addresses, Balance
 from bitsnode.ledger.wallet.rules import Risk, parse_destination
-from bitsnode.ledger.wallet.scanner import Scanner
 from bitsnode.ledger.wallet.vault import Vault
 from bitsnode.ledger.wallet.vouchers import Vouchers
 from bitsnode.ledger.wallet.withdraw import Request, Withdrawals
 from onion.isolation import Isolation
 
 T = TypeVar("T")
-ACCOUNT_GAP: Final = 5  # empty accounts in a row after which a restored wallet has no more
 KEYSTORE: Final = "keystore"
 
 
@@ -174,19 +172,10 @@ class Wallet:
             NoChain: no chain is set.
             bitsnode.ledger.errors.LedgerError: the chain does not answer.
         """
-        ledger = self._needed()
+        holdings = self._holdings()
         async with self._lock:
             keys = await self._run(lambda: self._vault.open(password))
-            known = await self._run(self._history.accounts)
-            index = last = max(known)
-            while index < last + ACCOUNT_GAP:
-                index += 1
-                address = keys.account(index).address
-                if await ledger.balance(address, self._isolations.of(address)):
-                    last = index
-            for index in range(max(known) + 1, last + 1):
-                self._history.add_account(index, keys.account(index).address)
-            return last - max(known)
+            return await holdings.find_accounts(keys)
 
     async def note_funder(self, address: str) -> None:
         """Remember that an address paid into an account, so that nothing is withdrawn to it.
@@ -204,11 +193,11 @@ class Wallet:
             WalletLocked: it is not unlocked.
             NoChain: no chain is set.
         """
-        ledger, viewing = self._needed(), self._viewing
+        holdings, viewing = self._holdings(), self._viewing
         if viewing is None:
             raise WalletLocked
         async with self._lock:
-            return await self._scan(ledger, viewing, on_event)
+            return await holdings.scan(viewing, on_event)
 
     async def balance(self, on_event: progress.OnEvent = progress.ignore) -> Balance:
         """Ask what each address holds, each on its own circuits, after a scan if unlocked.
@@ -218,24 +207,14 @@ class Wallet:
             NoChain: no chain is set.
             bitsnode.ledger.errors.LedgerError: the chain does not answer.
         """
-        ledger = self._needed()
+        holdings = self._holdings()
         addresses = await self.addresses()
         viewing = self._viewing
         async with self._lock:
             if viewing is not None:
-                await self._scan(ledger, viewing, on_event)
-            payments = await self._run(self._history.payments)
-            held = [Held(address, 0) for address in addresses.accounts] + [
-                Held(line.stealth_address, 0, line.block, line.transaction_hash)
-                for line in payments
-            ]
-            asked = await self._ask(ledger, held, on_event)
-        count = len(addresses.accounts)
-        return Balance(
-            tuple(asked[:count]),
-            tuple(line for line in asked[count:] if line.balance),
-            viewing is not None,
-        )
+                await holdings.scan(viewing, on_event)
+            accounts, payments = await holdings.balances(addresses.accounts, on_event)
+        return Balance(accounts, payments, viewing is not None)
 
     # Withdrawing
 
@@ -269,7 +248,7 @@ class Wallet:
             on_event(progress.Opening())
             keys = await self._run(lambda: self._vault.open(password))
             viewing = await self._run(keys.viewing)
-            await self._scan(ledger, viewing, on_event)
+            await self._holdings().scan(viewing, on_event)
             request = Request(to, amount, source, frozenset(accept))
             return tuple(await self._withdrawals(ledger).withdraw(request, keys, on_event))
 
@@ -368,23 +347,8 @@ class Wallet:
             raise NoChain
         return self._ledger
 
-    async def _scan(
-        self, ledger: VoucherLedger, keys: ViewingKeys, on_event: progress.OnEvent
-    ) -> int:
-        await ledger.sync(self._isolations.of("index"))
-        scanner = Scanner(self._history, ledger.index, self._run)
-        return await scanner.scan(keys, on_event)
+    def _holdings(self) -> Holdings:
+        return Holdings(self._needed(), self._history, self._isolations, self._run)
 
     def _withdrawals(self, ledger: VoucherLedger) -> Withdrawals:
         return Withdrawals(self._history, ledger, self._run, self._isolations)
-
-    async def _ask(
-        self, ledger: VoucherLedger, held: list[Held], on_event: progress.OnEvent
-    ) -> list[Held]:
-        asked = []
-        for number, line in enumerate(held):
-            on_event(progress.AskingBalances(number, len(held)))
-            isolation = self._isolations.of(line.address)
-            balance = await ledger.balance(line.address, isolation)
-            asked.append(attrs.evolve(line, balance=balance))
-        return asked
