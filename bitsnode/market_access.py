@@ -17,12 +17,14 @@ from bitsnode.config import Settings
 from bitsnode.errors import BitsError
 from bitsnode.identity import NodeIdentity
 from bitsnode.ids import ContentId
+from bitsnode.invoice_access import InvoiceAccess
 from bitsnode.market.asking import KeyHolderClient, Peers
 from bitsnode.market.chain import LedgerChain
 from bitsnode.market.complaint_check import Verdict, check_complaint
 from bitsnode.market.custody import CustodyStore
 from bitsnode.market.gate import Gate
 from bitsnode.market.hot_key import open_hot_key
+from bitsnode.market.invoices import Invoices
 from bitsnode.market.offer import Market
 from bitsnode.market.own_chain import OwnChain
 from bitsnode.market.purchase_journal import PurchaseJournal
@@ -32,10 +34,12 @@ from bitsnode.market.relay import Relay
 from bitsnode.market.relay_client import RelayClient
 from bitsnode.market.relay_journal import RelayJournal
 from bitsnode.market.relay_responder import RelayResponder
+from bitsnode.market.relay_sweeps import SweepRelay
 from bitsnode.market.responder import CustodyResponder
 from bitsnode.market.selling import Selling
 from bitsnode.market.selling_needs import SellingTools
 from bitsnode.market.selling_store import SellingStore
+from bitsnode.market.sweep_journal import SweepJournal
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Caller, Refused, Responder
 from bitsnode.wire.messages import FailureCode, Request
@@ -130,7 +134,10 @@ class MarketAccess:
         self._gate: Gate | None = None
         self._relay: Relay | None = None
         self._relay_journal: RelayJournal | None = None
+        self._sweeps: SweepRelay | None = None
+        self._sweep_journal: SweepJournal | None = None
         self._relay_responder: RelayResponder | None = None
+        self._invoice_access = InvoiceAccess(reactor, settings, chain, peers, run)
         self._purchases: Purchases | None = None
         self._purchase_journal: PurchaseJournal | None = None
         self._selling: Selling | None = None
@@ -143,11 +150,12 @@ class MarketAccess:
         return CustodyResponder(await self._open_gate())
 
     async def relay(self) -> RelayResponder:
-        """Return what submits redemptions of others for a fee."""
+        """Return what submits redemptions of others, and sweeps their invoices, for a fee."""
         market = await self._where()
         if self._relay_responder is None:
             self._relay = relay = self._open_relay(market)
-            self._relay_responder = RelayResponder(relay, self._reactor.seconds)
+            self._sweeps = sweeps = self._open_sweeps(market, relay)
+            self._relay_responder = RelayResponder(relay, sweeps, self._reactor.seconds)
         return self._relay_responder
 
     def relay_account(self) -> str:
@@ -187,6 +195,10 @@ class MarketAccess:
             self._selling = Selling(tools, self._selling_store)
         return self._selling
 
+    async def invoices(self) -> Invoices:
+        """Return the invoices of this node's shop, which are looked after from then on."""
+        return self._invoice_access.open(self._relay_client(await self._where()))
+
     async def check_complaint(self, data: bytes) -> Verdict:
         """See what there is to a complaint; see `bitsnode.market.complaint_check`."""
         market, gate = await self._where(), await self._open_gate()
@@ -200,8 +212,12 @@ class MarketAccess:
                     await (await self.purchases()).take_up()
                 if self._file("sales.db").exists():
                     await (await self.selling()).tend()
+                if self._invoice_access.there:
+                    await self.invoices()
                 if self._relay is not None:
                     await self._relay.tend()
+                if self._sweeps is not None:
+                    await self._sweeps.tend()
                 if self._custody is not None:
                     now = self._reactor.seconds()
                     await self._run(partial(self._custody.sweep, now))
@@ -213,9 +229,11 @@ class MarketAccess:
         """End what runs and close the files."""
         if self._purchases is not None:
             await self._purchases.stop()
+        await self._invoice_access.stop()
         for file in (
             self._custody,
             self._relay_journal,
+            self._sweep_journal,
             self._purchase_journal,
             self._selling_store,
         ):
@@ -266,6 +284,18 @@ class MarketAccess:
             self._run,
         )
 
+    def _open_sweeps(self, market: Market, relay: Relay) -> SweepRelay:
+        ledger = self._chain.ledger()
+        factory = bytes.fromhex(ledger.deployment.address("InvoiceFactory")[2:])
+        self._sweep_journal = SweepJournal(self._file("sweeps.db"), market.chain_id, factory)
+        key = open_hot_key(self._file("relay.key"))
+        return SweepRelay(
+            relay, ledger, key, self._sweep_journal, market.chain_id, factory, self._run
+        )
+
+    def _relay_client(self, market: Market) -> RelayClient:
+        return RelayClient(self._peers, self._dht.relays, market.chain_id, market.vouchers)
+
     def _tools(self, market: Market) -> Tools:
         redeeming = self._chain.redeeming()
         return Tools(
@@ -276,7 +306,7 @@ class MarketAccess:
             manifests=self._manifests,
             vouchers=self._chain.vouchers(),
             proofs=redeeming,
-            relays=RelayClient(self._peers, self._dht.relays, market.chain_id, market.vouchers),
+            relays=self._relay_client(market),
             chain=OwnChain(
                 self._chain.ledger(), self._chain.vouchers().trees, self._run, self._isolation
             ),

@@ -51,7 +51,8 @@ class Sweeping:
         self._pauses = pauses
         self._uniform = uniform
         self._under_way: bytes | None = None
-        self._not_before = 0.0
+        # a restart says nothing either
+        self._not_before = clock.seconds() + uniform(0.0, pauses[0])
 
     async def step(self, records: Sequence[Record], keep: Keep) -> None:
         """Hand over one invoice, if it is time and none is under way.

@@ -225,13 +225,21 @@ class Relay:
                     await self._settle(submission, mined.succeeded)
         return waiting
 
+    async def least_price(self) -> int:
+        """Return the least wei per gas of now and of the terms that still hold.
+
+        Raises:
+            bitsnode.ledger.errors.LedgerError: the chain does not answer.
+        """
+        now = self._clock.seconds()
+        prices = [price for at, price in self._named if at > now - TERMS_SECONDS]
+        return min([*prices, await self._gas_price()])
+
     async def _check(self, redemption: Redemption, count: int, data: bytes) -> None:
         """Refuse what would not pay, or would fail."""
         if redemption.deadline < self._clock.seconds() + LEAST_SECONDS:
             raise DeadlineNear
-        now = self._clock.seconds()
-        prices = [price for at, price in self._named if at > now - TERMS_SECONDS]
-        least = min([*prices, await self._gas_price()])
+        least = await self.least_price()
         if redemption.fee < least * (REDEEM_GAS + MORE_GAS * (count - 1)):
             raise RelayFeeTooLow
         try:

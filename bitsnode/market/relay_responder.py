@@ -6,16 +6,18 @@ from typing import Final
 
 from bitsnode.errors import BitsError
 from bitsnode.ledger.errors import LedgerError, WouldRevert
+from bitsnode.ledger.invoice import MalformedInvoice
 from bitsnode.ledger.redemption import MalformedRedemption
 from bitsnode.ledger.refusals import RedemptionExpired, VoucherSpent, VouchersRefused
 from bitsnode.market import relay as relays
+from bitsnode.market.relay_sweeps import SweepRelay
 from bitsnode.peer.budgets import Bucket
 from bitsnode.wire.exchange import Caller, Refused
 from bitsnode.wire.messages import FailureCode, Request
-from bitsnode.wire.relay_messages import AskRelay, SubmitRedeem
+from bitsnode.wire.relay_messages import AskRelay, SubmitRedeem, SubmitSweep
 
 # What this responder answers, for the one who hands responders to the peer server.
-REQUESTS: Final[tuple[type[Request], ...]] = (AskRelay, SubmitRedeem)
+REQUESTS: Final[tuple[type[Request], ...]] = (AskRelay, SubmitRedeem, SubmitSweep)
 # A submission costs a simulation at an RPC server. Connections are cheap, so all together have a
 # limit, too; it protects the server, and a buyer who meets it has other relays.
 CONNECTION_RATE: Final = 1 / 15  # a second
@@ -29,6 +31,7 @@ CHAIN_SECONDS: Final = 60  # after which to ask again while the chain does not a
 _CODES: Final[tuple[tuple[type[BitsError], int, int], ...]] = (
     # what was raised, of FailureCode, seconds after which to try again; the first that fits
     (MalformedRedemption, FailureCode.MALFORMED, 0),
+    (MalformedInvoice, FailureCode.MALFORMED, 0),
     (relays.OtherRelay, FailureCode.REFUSED, 0),
     (relays.DeadlineNear, FailureCode.STALE, 0),
     (RedemptionExpired, FailureCode.STALE, 0),
@@ -46,12 +49,16 @@ class RelayResponder:
     """A `bitsnode.wire.exchange.Responder`.
 
     Args:
-        relay: does what is asked.
+        relay: submits redemptions.
+        sweeps: sweeps invoices.
         seconds: returns the time in seconds.
     """
 
-    def __init__(self, relay: relays.Relay, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, relay: relays.Relay, sweeps: SweepRelay, seconds: Callable[[], float]
+    ) -> None:
         self._relay = relay
+        self._sweeps = sweeps
         self._seconds = seconds
         self._all = Bucket(ALL_RATE, ALL_BURST, seconds())
         self._connections: OrderedDict[int, Bucket] = OrderedDict()
@@ -64,7 +71,9 @@ class RelayResponder:
                 return await self._relay.terms()
             if isinstance(request, SubmitRedeem):
                 return await self._relay.submit(request)
-        except (relays.RelayError, LedgerError, MalformedRedemption) as error:
+            if isinstance(request, SubmitSweep):
+                return await self._sweeps.submit(request)
+        except (relays.RelayError, LedgerError, MalformedRedemption, MalformedInvoice) as error:
             raise _refusal(error) from error
         raise Refused(FailureCode.UNKNOWN_REQUEST)
 

@@ -16,7 +16,7 @@ from bitsnode.wire.messages import (
     ReadShare,
     Request,
 )
-from bitsnode.wire.relay_messages import AskRelay, SubmitRedeem
+from bitsnode.wire.relay_messages import AskRelay, SubmitRedeem, SubmitSweep
 
 REQUESTS: Final[tuple[type[Request], ...]] = (
     Ping,
@@ -34,4 +34,5 @@ REQUESTS: Final[tuple[type[Request], ...]] = (
     RequestKey,
     AskRelay,
     SubmitRedeem,
+    SubmitSweep,
 )

@@ -1,4 +1,4 @@
-"""The messages of relays, which submit redemptions. See `bitsnode.wire.messages`."""
+"""The messages of relays, which redeem and sweep for others. See `bitsnode.wire.messages`."""
 
 from typing import ClassVar, Final
 
@@ -11,6 +11,7 @@ AMOUNT_SIZE: Final = 12  # bytes of wei, big-endian; the contract's uint96
 MAX_CHAIN_ID: Final = (1 << 53) - 1
 MAX_FEES: Final = 4  # that a relay names
 LEAST_CALL: Final = 4 + 10 * 32 + 11 * 32  # bytes of a call that redeems one voucher
+SWEEP_CALL: Final = 4 + 6 * 32  # bytes of a call that sweeps an invoice
 MOST_CALL: Final = 4 + 10 * 32 + 8 * 11 * 32  # bytes of one that redeems eight
 
 _ADDRESS: Final = Bytes(ADDRESS_SIZE, ADDRESS_SIZE)
@@ -44,7 +45,7 @@ class AskRelay:
 
 @attrs.frozen
 class Submitted:
-    """A redemption was sent to the chain; that it is in there is not said.
+    """A redemption or a sweep was sent to the chain; that it is in there is not said.
 
     Attributes:
         transaction: hash, 32 bytes; a dearer transaction may take its place.
@@ -68,3 +69,20 @@ class SubmitRedeem:
     chain_id: int = field(1, Uint(MAX_CHAIN_ID, 1))
     vouchers: bytes = field(2, _ADDRESS)
     call: bytes = field(3, Bytes(LEAST_CALL, MOST_CALL))
+
+
+@attrs.frozen
+class SubmitSweep:
+    """Ask a relay to sweep an invoice.
+
+    Attributes:
+        chain_id: as in EIP-155.
+        factory: contract of the invoices, 20 bytes.
+        call: data of the transaction: `sweep` of the contract with the invoice's fields.
+    """
+
+    TYPE: ClassVar[int] = 66
+    REPLY: ClassVar[type] = Submitted
+    chain_id: int = field(1, Uint(MAX_CHAIN_ID, 1))
+    factory: bytes = field(2, _ADDRESS)
+    call: bytes = field(3, Bytes(SWEEP_CALL, SWEEP_CALL))

@@ -31,6 +31,8 @@ from bitsnode.market.relay_client import (
 )
 from bitsnode.market.relay_journal import RelayJournal
 from bitsnode.market.relay_responder import CONNECTION_BURST, RelayResponder
+from bitsnode.market.relay_sweeps import SweepRelay
+from bitsnode.market.sweep_journal import SweepJournal
 from bitsnode.wire.exchange import Caller, Refused
 from bitsnode.wire.messages import FailureCode, Ping, Request
 from bitsnode.wire.relay_messages import AskRelay, RelayTerms, SubmitRedeem, Submitted
@@ -92,6 +94,8 @@ class World:
     relay: Relay
     responder: RelayResponder
     journal: RelayJournal
+    sweeps: SweepRelay
+    sweep_journal: SweepJournal
 
     @property
     def vouchers(self) -> bytes:
@@ -108,6 +112,11 @@ class World:
         message = message_of(self.chain.chain_id, contract, fields, [2], [nullifier])
         first = int.from_bytes(message, "big") >> 8 if proof is None else proof
         return redeem_data(fields, [Spend(2, nullifier, 1, (first, *range(7)))])
+
+    def close(self) -> None:
+        """Close its files."""
+        self.journal.close()
+        self.sweep_journal.close()
 
     def request(self, call: bytes) -> SubmitRedeem:
         """What a buyer sends."""
@@ -134,7 +143,11 @@ def make_world(folder: Path, chain: PricedChain) -> World:
     vouchers = bytes.fromhex(chain.deployment.address("Vouchers")[2:])
     journal = RelayJournal(folder / "relay.db", chain.chain_id, vouchers)
     relay = Relay(chain, key, journal, chain.chain_id, vouchers, clock, at_once)
-    return World(folder, chain, clock, relay, RelayResponder(relay, clock.seconds), journal)
+    factory = bytes.fromhex(chain.deployment.address("InvoiceFactory")[2:])
+    sweep_journal = SweepJournal(folder / "sweeps.db", chain.chain_id, factory)
+    sweeps = SweepRelay(relay, chain, key, sweep_journal, chain.chain_id, factory, at_once)
+    responder = RelayResponder(relay, sweeps, clock.seconds)
+    return World(folder, chain, clock, relay, responder, journal, sweeps, sweep_journal)
 
 
 @pytest.fixture
@@ -144,7 +157,7 @@ def world(tmp_path: Path, no_fsync: None) -> Iterator[World]:
     found = make_world(tmp_path, chain)
     chain.give("0x" + found.relay.address.hex(), ETHER)
     yield found
-    found.journal.close()
+    found.close()
     chain.close()
 
 
@@ -190,7 +203,7 @@ def test_the_same_redemption_again_is_the_same_transaction(world: World) -> None
     assert again.submit(world.call(), connection=3) == first
     assert again.submit(world.call(proof=1234), connection=4) == first
     assert len(world.chain.signed()) == 1
-    again.journal.close()
+    again.close()
 
 
 def test_what_would_fail_or_not_pay_is_refused_before_anything_is_signed(world: World) -> None:
@@ -268,7 +281,7 @@ def test_a_crash_before_sending_is_made_good(world: World) -> None:
     assert result_of(again.relay.tend()) == 0
     assert len(world.chain.signed()) == 1
     assert world.chain.wei("0x" + "01" * 20) > 0
-    again.journal.close()
+    again.close()
 
 
 def test_a_connection_may_ask_only_so_often(world: World) -> None:

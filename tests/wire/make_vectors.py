@@ -43,10 +43,12 @@ from bitsnode.wire.messages import (
 from bitsnode.wire.record import Record, RecordKind, SignedRecord, record_key
 from bitsnode.wire.relay_messages import (
     LEAST_CALL,
+    SWEEP_CALL,
     AskRelay,
     RelayTerms,
     SubmitRedeem,
     Submitted,
+    SubmitSweep,
 )
 from bitsnode.wire.schema import to_map
 from onion.keys import OnionKey
@@ -108,6 +110,7 @@ def samples() -> list[Any]:
         RelayTerms(b"\x08" * 20, (bytes(11) + b"\x05",), 13370042, b"\x09" * 20),
         SubmitRedeem(13370042, b"\x09" * 20, bytes(LEAST_CALL)),
         Submitted(b"\x0a" * 32),
+        SubmitSweep(13370042, b"\x0b" * 20, bytes(SWEEP_CALL)),
     ]
 
 

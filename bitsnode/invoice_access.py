@@ -1,0 +1,116 @@
+"""A node's invoices: opened when the first is made, or when there are some, and looked after."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from bitsnode.chain_access import ChainAccess, RunInThread
+from bitsnode.config import LOCAL, Settings
+from bitsnode.errors import BitsError
+from bitsnode.market.invoice_chain import LedgerInvoices
+from bitsnode.market.invoice_store import InvoiceStore
+from bitsnode.market.invoice_sweeping import PAUSES, Sweeping
+from bitsnode.market.invoices import Invoices, InvoiceTools
+from bitsnode.market.relay_client import Peers, RelayClient
+from bitsnode.market.sweep_client import SweepClient
+from onion.errors import OnionError
+from onion.isolation import Isolation
+from onion.keys import load_or_create_seed
+from onion.sockets import private_directory
+from zk.stealth import MetaAddress
+
+TEND_SECONDS: Final = 5.0  # between two rounds
+LOCAL_PAUSES: Final = (2.0, 10.0)  # seconds between sweeps where nobody can be watched
+
+_log = Logger()
+
+
+class InvoiceAccess:
+    """A node's invoices.
+
+    Args:
+        reactor: runs everything.
+        settings: of the node.
+        chain: its side of the chain.
+        peers: asks other nodes.
+        run: runs blocking work in a thread.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        chain: ChainAccess,
+        peers: Peers,
+        run: RunInThread,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._chain = chain
+        self._peers = peers
+        self._run = run
+        self._folder: Path = settings.home / "shop"
+        self._store: InvoiceStore | None = None
+        self._invoices: Invoices | None = None
+        self._tending: Deferred[None] | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether an invoice was ever made here."""
+        return (self._folder / "invoices.db").exists()
+
+    def open(self, relays: RelayClient) -> Invoices:
+        """Return the invoices, and look after them from now on.
+
+        Raises:
+            BitsError: the chain or a file cannot be used; the text says why.
+        """
+        if self._invoices is None:
+            ledger = self._chain.ledger()
+            chain_id = ledger.deployment.chain_id
+            factory = bytes.fromhex(ledger.deployment.address("InvoiceFactory")[2:])
+            private_directory(self._folder)
+            key = load_or_create_seed(private_directory(self._folder / "keys") / "invoices.seed")
+            self._store = InvoiceStore(self._folder / "invoices.db", key, chain_id, factory)
+            sweeper = SweepClient(relays, self._peers, chain_id, factory)
+            tools = InvoiceTools(
+                clock=self._reactor,
+                run=self._run,
+                chain_id=chain_id,
+                factory=factory,
+                chain=LedgerInvoices(ledger, self._run, Isolation.fresh("invoices")),
+                payee=self._payee,
+                relays=sweeper,
+            )
+            pauses = LOCAL_PAUSES if self._settings.network == LOCAL else PAUSES
+            sweeping = Sweeping(self._reactor, sweeper, pauses=pauses)
+            self._invoices = Invoices(tools, self._store, sweeping)
+            self._tending = Deferred.fromCoroutine(self._tend(self._invoices))
+            self._tending.addErrback(_ended)
+        return self._invoices
+
+    async def stop(self) -> None:
+        """Look after them no more, and close the file."""
+        if self._tending is not None:
+            self._tending.cancel()
+        if self._store is not None:
+            self._store.close()
+
+    async def _tend(self, invoices: Invoices) -> None:
+        while True:
+            try:
+                await invoices.tend()
+            except (BitsError, OnionError) as error:
+                _log.warn("Invoices could not be looked after: {reason}", reason=str(error))
+            await deferLater(self._reactor, TEND_SECONDS)
+
+    async def _payee(self) -> MetaAddress:
+        return MetaAddress.parse((await self._chain.wallet().addresses()).meta_address)
+
+
+def _ended(failure: Any) -> None:
+    if not failure.check(CancelledError):
+        _log.failure("Invoices are no longer looked after", failure)
