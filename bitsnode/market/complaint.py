@@ -27,6 +27,7 @@ from bitsnode.market.errors import (
 from bitsnode.market.offer import Market, SignedOffer
 from bitsnode.market.receipt import Receipt
 from bitsnode.market.shares import SHARE_SIZE, combine
+from bitsnode.market.signed import signed_parts
 from bitsnode.wire import cbor
 from bitsnode.wire.market_messages import MAX_HOLDERS, MAX_RECEIPT, MAX_SIGNED_OFFER
 from bitsnode.wire.messages import MAX_TIME
@@ -132,10 +133,7 @@ class CheckedComplaint:
             FraudNotShown: its key shares prove nothing.
         """
         try:
-            outer = cbor.decode(data, MAX_COMPLAINT)
-            if type(outer) is not list or [type(part) for part in outer] != [bytes, bytes]:
-                raise BadComplaint
-            payload, signature = outer
+            payload, signature = signed_parts(data, MAX_COMPLAINT)
             said = from_list(Complaint, cbor.decode(payload, MAX_COMPLAINT))
         except RemoteProtocolError as error:
             raise BadComplaint from error

@@ -22,6 +22,7 @@ from bitsnode.market.errors import (
     OtherPublisher,
     UnknownDenomination,
 )
+from bitsnode.market.signed import signed_parts
 from bitsnode.wire import cbor
 from bitsnode.wire.market_messages import MAX_HOLDERS, MAX_SIGNED_OFFER
 from bitsnode.wire.messages import MAX_TIME
@@ -172,10 +173,7 @@ class SignedOffer:
             OfferNotSigned: its publisher did not sign it.
         """
         try:
-            outer = cbor.decode(data, MAX_SIGNED_OFFER)
-            if type(outer) is not list or [type(part) for part in outer] != [bytes, bytes]:
-                raise BadOffer
-            payload, signature = outer
+            payload, signature = signed_parts(data, MAX_SIGNED_OFFER)
             offer = from_list(Offer, cbor.decode(payload, MAX_SIGNED_OFFER))
         except RemoteProtocolError as error:
             raise BadOffer from error
