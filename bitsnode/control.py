@@ -140,11 +140,18 @@ class NodeControl:
             ),
         ]
         findings.append(self._chain_finding())
+        if self._parts.shop.onion is not None:
+            findings.append(self._shop_finding())
         return {
             "findings": [
                 {"what": what, "good": good, "text": text} for what, good, text in findings
             ]
         }
+
+    def _shop_finding(self) -> tuple[str, bool, str]:
+        door = self._parts.shop.door.status()
+        reachable = door.state == ServiceState.REACHABLE.value
+        return ("shop", reachable, door.fault or f"The shop onion is {door.state}.")
 
     def _chain_finding(self) -> tuple[str, bool, str]:
         chain = self._parts.chain.status()

@@ -21,10 +21,10 @@ from bitsnode.events import ShopEvent, ShopIdentified
 from bitsnode.market_access import MarketAccess
 from bitsnode.shop.adding import Adding, Publisher, Tools
 from bitsnode.shop.catalogue import Catalogue
-from bitsnode.shop.errors import NoOrders, NoShop, ShopExists
+from bitsnode.shop.errors import NoShop, ShopExists
 from bitsnode.shop.goods import Goods
 from bitsnode.shop.items import Profile
-from bitsnode.shop.late_invoices import Invoices, LateInvoices
+from bitsnode.shop.late_invoices import LateInvoices
 from bitsnode.shop.orders import Orders
 from bitsnode.shop.preparing import sweep
 from bitsnode.shop.stock import Stock
@@ -227,7 +227,7 @@ class ShopAccess:
         private_directory(self._home)
         sweep(self._file("making"))
         key = load_or_create_seed(private_directory(self._file("keys")) / "seal.seed")
-        invoices = LateInvoices(_no_invoices)
+        invoices = LateInvoices(self._market.invoices)
         return Rooms(
             Catalogue(self._file("shop.db"), key),
             Stock(self._file("stock")),
@@ -238,7 +238,3 @@ class ShopAccess:
 
     def _file(self, name: str) -> Path:
         return self._home / name
-
-
-async def _no_invoices() -> Invoices:
-    raise NoOrders

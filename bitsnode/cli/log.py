@@ -28,7 +28,14 @@ from zope.interface import implementer
 MAX_LOG: Final = 4 * 1024 * 1024  # bytes of one file; the four last ones are kept
 
 # Where what a visitor does may be heard of. The control API logs its own failures by another name.
-_SHOPS: Final = ("bitsnode.shop", "bitsnode.web", "klein", "twisted.web")
+_SHOPS: Final = (
+    "bitsnode.shop",
+    "bitsnode.web",
+    "bitsnode.invoice_access",
+    "bitsnode.market.invoice",
+    "klein",
+    "twisted.web",
+)
 # What must not be in a log: links, and anything long in base32 (onion addresses, content ids, keys)
 # or hex (keys, digests). No word of a sentence is that long.
 _SECRETS: Final = re.compile(

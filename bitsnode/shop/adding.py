@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 from bitsnode.codec.link import Link
 from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
-from bitsnode.market.selling_needs import OnSale
 from bitsnode.market.selling_errors import NotOnSale
+from bitsnode.market.selling_needs import OnSale
 from bitsnode.shop import texts
 from bitsnode.shop.catalogue import Catalogue
 from bitsnode.shop.items import Draft, Item, check_price

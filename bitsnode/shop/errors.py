@@ -60,10 +60,6 @@ class NoSuchOrder(ShopError):
     """The shop has no such order."""
 
 
-class NoOrders(ShopError):
-    """This shop takes no orders yet; buyers with a node can buy."""
-
-
 class TooManyOrders(ShopError):
     """The shop can take no further order."""
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from onion.address import OnionAddress
 from onion.keys import OnionKey
-from tests.acceptance.cli_net import CliLocalnet, CliNode
+from tests.acceptance.cli_net import CliLocalnet, CliNode, wait_for
 from tests.acceptance.onion_web import Browser, NotConnected, Page
 
 pytestmark = [pytest.mark.tor, pytest.mark.timeout(600)]
@@ -178,6 +178,17 @@ def test_publish_puts_what_is_sold_into_the_shop(shop: Shop, tmp_path: Path) -> 
     withdrawn = {each["content_id"]: each["withdrawn"] for each in offers}
     assert withdrawn[done["content_id"]]
     assert not withdrawn[shop.item["content_id"]]
+
+
+def test_a_shop_is_back_after_a_power_cut(net: CliLocalnet, shop: Shop) -> None:
+    """Under its address, with its items, without being asked; and the owner can see it come."""
+    shop.keeper.kill()
+    with net.newcomer("keeper") as keeper:
+        assert keeper.status()["shop_onion"] == shop.onion
+        wait_for(lambda: keeper.ok("shop", "status")["state"] == "reachable")
+        assert shop.page(f"/item/{shop.item['item']}").status == 200
+        found = {each["what"]: each["good"] for each in keeper.ok("doctor")["findings"]}
+        assert found["shop"]
 
 
 def _tors() -> Iterator[tuple[int, str]]:
