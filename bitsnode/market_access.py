@@ -199,6 +199,13 @@ class MarketAccess:
         """Return the invoices of this node's shop, which are looked after from then on."""
         return self._invoice_access.open(self._relay_client(await self._where()))
 
+    async def invoiced(self) -> dict[str, str]:
+        """Return the content ids of what was sold by invoices, by the invoices' addresses."""
+        if not self._invoice_access.there:
+            return {}
+        found = await (await self.invoices()).all()
+        return {each.invoice.address: str(each.invoice.content) for each in found}
+
     async def check_complaint(self, data: bytes) -> Verdict:
         """See what there is to a complaint; see `bitsnode.market.complaint_check`."""
         market, gate = await self._where(), await self._open_gate()

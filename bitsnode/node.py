@@ -96,7 +96,9 @@ class Node:
         control = NodeControl(self._settings, parts, self._reactor.seconds)
         purse = WalletControl(parts.chain.wallet, parts.chain.sync)
         chain = parts.chain
-        vouchers = VoucherControl(chain.wallet, chain.vouchers, chain.redeeming)
+        vouchers = VoucherControl(
+            chain.wallet, chain.vouchers, chain.redeeming, parts.market.invoiced
+        )
         market = MarketControl(
             parts.content,
             chain.wallet,

@@ -1,6 +1,6 @@
 """What the control API can do with the vouchers of a node's wallet: one method a command."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal
 
 import attrs
@@ -25,6 +25,7 @@ class VoucherControl:
         wallet: returns the wallet.
         vouchers: returns its vouchers.
         redeeming: returns what spends them.
+        invoiced: returns content ids of what was sold by invoices, by the invoices' addresses.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class VoucherControl:
         wallet: Callable[[], Wallet],
         vouchers: Callable[[], Vouchers],
         redeeming: Callable[[], Redeeming],
+        invoiced: Callable[[], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._wallet = wallet
         self._vouchers = vouchers
         self._redeeming = redeeming
+        self._invoiced = invoiced
 
     def commands(self) -> dict[str, Command]:
         """Return the commands by name."""
@@ -102,16 +105,17 @@ class VoucherControl:
         return {"done": True, "transaction": done.transaction_hash, "fee": done.fee, **terms}
 
     async def earnings(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
-        """Return what vouchers paid to the meta-address; ``password`` opens the wallet first."""
+        """Return what was paid to the meta-address; ``password`` opens the wallet first."""
         wallet = self._wallet()
         if arguments.get("password") is not None:
             await wallet.unlock(_password(arguments))
         found = await wallet.earnings(self._vouchers(), lambda event: report(event_line(event)))
+        contents = await self._invoiced()
         return {
             "net": sum(earning.split.net for earning in found),
             "scanned": not wallet.locked,
             "header": list(CSV_HEADER),
-            "rows": [list(earning.csv_row()) for earning in found],
+            "rows": [list(earning.csv_row(contents)) for earning in found],
         }
 
     async def _row(self, amount: int) -> int:

@@ -20,7 +20,7 @@ from bitsnode.cli.wallet import password_option, read_password
 @json_option
 @click.pass_obj
 def command(line: CommandLine, as_csv: bool, unlock: bool, password_file: Path | None) -> None:
-    """Show what was paid with vouchers to this wallet's meta-address."""
+    """Show what was paid to this wallet's meta-address, with vouchers and by invoices."""
     arguments: dict[str, object] = {}
     if unlock or password_file is not None:
         arguments["password"] = read_password(line, password_file)
@@ -34,9 +34,9 @@ def _as_csv(result: dict[str, Any]) -> str:
 
 
 def _show(result: dict[str, Any]) -> str:
-    net = result["header"].index("net_wei")
+    net, kind = (result["header"].index(name) for name in ("net_wei", "kind"))
     rows = [f"{coins(result['net'])} coins in {len(result['rows'])} payments"]
-    rows += [f"  {coins(int(row[net])):>24}  block {row[0]}" for row in result["rows"]]
+    rows += [f"  {coins(int(row[net])):>24}  {row[kind]}, block {row[0]}" for row in result["rows"]]
     if not result["scanned"]:
         rows.append("The wallet is locked: give --unlock to look for new payments.")
     return "\n".join(rows)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bitsnode.ledger.announcements import Announcement, Cursor
+from bitsnode.ledger.answers import Log
 from bitsnode.ledger.deployment import Deployment
 from bitsnode.ledger.fees import Fee
 from bitsnode.ledger.standing import Call
@@ -62,8 +63,19 @@ class Ledger(Protocol):
         """See to it that what was signed for an intent is sent, and wait for it."""
 
 
+class EventIndex(Index, Protocol):
+    """The same, with all events."""
+
+    def events(self, contract: str, event: bytes, after: Cursor | None, limit: int) -> list[Log]:
+        """Return confirmed events of a contract in order, from behind a cursor."""
+
+
 class VoucherLedger(Ledger, Protocol):
-    """The same, for vouchers."""
+    """The same, for what is sold."""
+
+    @property
+    def index(self) -> EventIndex:
+        """The events of the contracts."""
 
     async def call(
         self, contract: str, function: str, args: Sequence[Any], isolation: Isolation

@@ -12,7 +12,7 @@ from bitsnode.ledger.redeem import Prover
 from bitsnode.ledger.trees import Trees
 from bitsnode.ledger.wallet import progress
 from bitsnode.ledger.wallet.chain import RunInThread, VoucherLedger
-from bitsnode.ledger.wallet.earnings import Earning, find_earnings
+from bitsnode.ledger.wallet.earnings import Earning, find_earnings, read_sweeps
 from bitsnode.ledger.wallet.errors import (
     KeystoreUnusable,
     NoChain,
@@ -302,7 +302,7 @@ class Wallet:
     async def earnings(
         self, vouchers: Vouchers, on_event: progress.OnEvent = progress.ignore
     ) -> list[Earning]:
-        """Return what vouchers paid to the meta-address, after a scan if unlocked.
+        """Return what was paid to the meta-address, by vouchers and invoices; scans if unlocked.
 
         Raises:
             NoChain: no chain is set.
@@ -311,10 +311,13 @@ class Wallet:
         if self._viewing is not None:
             await self.scan(on_event)
         await vouchers.sync()
-        table = await vouchers.denominations()
-        return await self._alone(
-            lambda: find_earnings(self._history.payments(), vouchers.trees, table)
-        )
+        table, index = await vouchers.denominations(), self._needed().index
+
+        def find() -> list[Earning]:
+            sweeps = read_sweeps(index)
+            return find_earnings(self._history.payments(), vouchers.trees, table, sweeps)
+
+        return await self._alone(find)
 
     def isolation_of(self, address: str) -> Isolation | None:
         """Return the isolation of an address of this wallet; None of anybody else's."""
