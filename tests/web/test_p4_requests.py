@@ -307,12 +307,23 @@ def full(statement: str) -> None:
 
 
 def test_p4_nothing_is_written_down_of_visitors(
-    browser: Browser, site: ShopSite, clock: Clock
+    browser: Browser, shop: MemoryShop, site: ShopSite, clock: Clock
 ) -> None:
     """Neither of those who get a page, nor of those who are refused, time out or go away."""
     events: list[LogEvent] = []
+    shop.goods.contents[item_of(1).id] = bytes(1 << 20)
     globalLogPublisher.addObserver(events.append)
     try:
+        page = browser.get(f"/item/{item_of(1).id}")
+        page = browser.submit(page, f"/item/{item_of(1).id}/buy")
+        (path,) = [path for path, name in browser.cookies if name == "ticket"]
+        browser.submit(page, f"{path}/kept")
+        leaving = [browser.start(f"{path}/events")]
+        shop.invoices.stands(shop.orders.made[0].order.invoice, received=10**18)
+        leaving += [browser.start(f"{path}/{name}", slow=True) for name in ("content", "download")]
+        for wire in leaving:
+            wire.stream.abortConnection()
+            wire.flush()
         browser.get("/?q=very-private")
         browser.get("/nothing")
         Wire(site, clock).send(b"nonsense\r\n\r\n")
