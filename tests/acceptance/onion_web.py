@@ -1,6 +1,10 @@
 """Asks for pages of an onion service through the SOCKS socket of a tor, as a browser does."""
 
+import html
+import re
 import socket
+import urllib.parse
+from http.cookies import SimpleCookie
 from pathlib import Path
 
 import attrs
@@ -21,12 +25,14 @@ class Page:
         head: status line and headers, in small letters.
         headers: by name in small letters.
         body: all of it.
+        cookies: that it sets.
     """
 
     status: int
     head: str
     headers: dict[str, str]
     body: bytes
+    cookies: list[str]
 
     @property
     def text(self) -> str:
@@ -72,20 +78,71 @@ class Browser:
             raise
         return stream
 
-    def get(self, onion: str, path: str = "/", **headers: str) -> Page:
+    def get(self, onion: str, path: str = "/") -> Page:
         """Ask for one page."""
-        lines = [f"GET {path} HTTP/1.1", f"Host: {onion}", "Connection: close"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        return self.send(onion, f"GET {path} HTTP/1.1", {})
+
+    def send(self, onion: str, first: str, headers: dict[str, str], body: bytes = b"") -> Page:
+        """Send a request whose first line is given, and return the whole answer."""
+        lines = [first, f"Host: {onion}", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         with self.connect(onion) as stream:
-            stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
             answer = b""
             while part := stream.recv(65_536):
                 answer += part
         head, _, body = answer.partition(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")
-        pairs = (line.split(": ", 1) for line in rest)
+        pairs = [line.split(": ", 1) for line in rest]
+        cookies = [value for name, value in pairs if name.lower() == "set-cookie"]
         found = {name.lower(): value for name, value in pairs}
-        return Page(int(first.split()[1]), head.decode("latin-1").lower(), found, body)
+        return Page(int(first.split()[1]), head.decode("latin-1").lower(), found, body, cookies)
+
+
+class Visit:
+    """A browser window without scripts: it keeps cookies, and posts the forms of its page.
+
+    Args:
+        browser: of the visitor.
+        onion: of the shop.
+    """
+
+    def __init__(self, browser: Browser, onion: str) -> None:
+        self._browser = browser
+        self._onion = onion
+        self._cookies: dict[tuple[str, str], str] = {}
+        self.path = "/"
+        self.page = Page(0, "", {}, b"", [])
+
+    def open(self, path: str) -> Page:
+        """Go to a page."""
+        return self._go("GET", path, {}, b"")
+
+    def press(self, action: str, **typed: str) -> Page:
+        """Post the form of this page whose action ends so, with what was typed."""
+        forms = re.findall(r'<form[^>]*action="([^"]+)"[^>]*>(.*?)</form>', self.page.text, re.S)
+        ((path, inside),) = [form for form in forms if form[0].endswith(action)]
+        fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', inside))
+        known = {name: html.unescape(value) for name, value in fields.items()} | typed
+        body = urllib.parse.urlencode(known).encode()
+        headers = {
+            "Origin": f"http://{self._onion}",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Length": str(len(body)),
+        }
+        return self._go("POST", path, headers, body)
+
+    def _go(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Page:
+        fitting = [f"{k}={v}" for (k, where), v in self._cookies.items() if path.startswith(where)]
+        cookie = {"Cookie": "; ".join(fitting)} if fitting else {}
+        page = self._browser.send(self._onion, f"{method} {path} HTTP/1.1", headers | cookie, body)
+        for text in page.cookies:
+            for name, morsel in SimpleCookie(text).items():
+                self._cookies[name, morsel["path"] or "/"] = morsel.value
+        self.path, self.page = path, page
+        if 300 <= page.status < 400:
+            return self._go("GET", page.headers["location"], {}, b"")
+        return page
 
 
 def _exactly(stream: socket.socket, size: int) -> bytes:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from onion.address import OnionAddress
 from onion.keys import OnionKey
-from tests.acceptance.cli_net import CliLocalnet, CliNode, wait_for
-from tests.acceptance.onion_web import Browser, NotConnected, Page
+from tests.acceptance.cli_net import CliLocalnet, CliNode, run, wait_for
+from tests.acceptance.onion_web import Browser, NotConnected, Page, Visit
 
 pytestmark = [pytest.mark.tor, pytest.mark.timeout(600)]
 
@@ -146,7 +146,7 @@ def test_what_a_shop_cannot_do_is_one_sentence(
     title = ("--title", "Work")
     for node, arguments, words in (
         (shop.keeper, ("shop", "create", "--name", "Other"), "a shop already"),
-        (net.nodes[1], ("shop", "status"), "no shop"),
+        (net.nodes[2], ("shop", "status"), "no shop"),
         (shop.keeper, ("shop", "add", work, *title, "--price", "0.03"), "0.02, 0.05, 0.1"),
         (shop.keeper, ("shop", "add", work, *title, "--price", "x"), "number of coins"),
         (shop.keeper, ("shop", "add", tmp_path / "no", *title, "--price", "0.05"), "No such file"),
@@ -178,6 +178,59 @@ def test_publish_puts_what_is_sold_into_the_shop(shop: Shop, tmp_path: Path) -> 
     withdrawn = {each["content_id"]: each["withdrawn"] for each in offers}
     assert withdrawn[done["content_id"]]
     assert not withdrawn[shop.item["content_id"]]
+
+
+def test_one_item_is_bought_by_invoice_and_by_a_node(
+    net: CliLocalnet, shop: Shop, tmp_path: Path
+) -> None:
+    """The same content for the same price; the creator finds both payments, each less its fees."""
+    password = tmp_path / "password"
+    password.write_text("correct horse battery\n")
+    password.chmod(0o600)
+    secret = ("--password-file", password)
+    visit = Visit(shop.visitor, shop.onion)
+    visit.open(f"/item/{shop.item['item']}")
+    code = re.search(r"[0-9A-Z]{5}(?:-[0-9A-Z]{5}){4}", visit.press("/buy").text)
+    assert code is not None
+    order = visit.path
+    paying = visit.press("/kept").text
+    assert code[0] not in paying
+    (address,) = {*re.findall(r"0x[0-9a-fA-F]{40}", paying)}
+    assert visit.open(f"{order}/content").status == 403
+    paid = run("chain", "fund", address, "0.05", "--dir", net.directory / "chain")
+    assert paid.status == 0, paid.stderr
+    wait_for(lambda: "paid" in shop.keeper.ok("shop", "status")["orders"])
+    picture = visit.open(f"{order}/content")
+    assert picture.headers["content-type"] == "image/jpeg"
+    # another browser, that knows nothing but the code
+    other = Visit(Browser(shop.visitor.socks, "other"), shop.onion)
+    assert other.open(f"{order}/content").status == 403
+    other.open("/claim")
+    other.press("/claim", code=code[0].lower().replace("-", " "))
+    assert other.path == order
+    assert other.open(f"{order}/download").body == picture.body
+
+    with net.newcomer("collector") as buyer:
+        buyer.ok("wallet", "create", *secret)
+        account = buyer.ok("wallet", "address")["accounts"][0]
+        assert run("chain", "fund", account, "1", "--dir", net.directory / "chain").status == 0
+        buyer.ok("wallet", "topup", "0.2", *secret)
+        buyer.ok("buy", str(shop.item["content_id"]), "--yes", *secret)
+        output = tmp_path / "bought.jpg"
+        buyer.ok("get", str(shop.item["content_id"]), "-o", output)
+    assert output.read_bytes() == picture.body
+
+    def earned() -> list[dict[str, str]]:
+        found = shop.keeper.ok("earnings", *secret)
+        return [dict(zip(found["header"], row, strict=True)) for row in found["rows"]]
+
+    wait_for(lambda: len(earned()) == 2)
+    assert {row["kind"] for row in earned()} == {"invoice", "voucher"}
+    for row in earned():
+        gross, fee = int(row["gross_wei"]), int(row["relay_fee_wei"])
+        assert gross == COIN // 20
+        rest = gross - fee
+        assert int(row["net_wei"]) == rest - rest * 3 // 100 - rest * 2 // 100
 
 
 def test_a_shop_is_back_after_a_power_cut(net: CliLocalnet, shop: Shop) -> None:
