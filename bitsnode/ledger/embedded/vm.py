@@ -18,12 +18,14 @@ _STRIDE: Final = 256  # operations between two looks at the clock
 class Deadline:
     """Ends a call that takes too long; asked at every operation, looks at the clock rarely.
 
+    The clock is that of this thread's work, so that a busy machine does not end what is short.
+
     Args:
-        seconds: that the run may take from now.
+        seconds: of work that the run may take from now, in the thread that makes this.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._end = time.thread_time() + seconds
         self._count = 0
 
     def check(self) -> None:
@@ -33,7 +35,7 @@ class Deadline:
             RpcFault: the time is over.
         """
         self._count += 1
-        if self._count % _STRIDE == 0 and time.monotonic() > self._end:
+        if self._count % _STRIDE == 0 and time.thread_time() > self._end:
             raise refused("execution aborted (timeout)")
 
 
