@@ -265,7 +265,7 @@ def test_a_content_of_another_length_does_not_look_whole(
     """Neither one that is too short nor one that is too long ends as if all were well."""
     path = bought(browser, shop)
     shop.goods.read = lambda *_: iter(pieces)  # type: ignore[method-assign]
-    wire = browser.start(f"{path}/download")
+    wire = browser.start(f"{path}/download", headers={"Connection": "keep-alive"})
     assert wire.lost
     assert len(wire.got.partition(b"\r\n\r\n")[2]) < len(content(shop))
 
@@ -279,7 +279,7 @@ def test_a_damaged_content_breaks_off(browser: Browser, shop: MemoryShop) -> Non
 
     path = bought(browser, shop)
     shop.goods.read = damaged  # type: ignore[method-assign]
-    wire = browser.start(f"{path}/download")
+    wire = browser.start(f"{path}/download", headers={"Connection": "keep-alive"})
     assert wire.lost
     assert len(wire.got.partition(b"\r\n\r\n")[2]) <= 100
     assert browser.ask(path).status == 200

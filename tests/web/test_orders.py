@@ -288,6 +288,20 @@ def test_a_form_without_its_cookie_is_a_page_and_not_an_order(
     assert not shop.orders.made
 
 
+def test_a_claim_that_another_site_sends_is_no_claim(
+    browser: Browser, shop: MemoryShop, site: ShopSite, clock: Clock
+) -> None:
+    """Nobody can put an order of theirs into somebody's browser."""
+    order(browser)
+    victim = Browser(site, clock)
+    victim.get("/claim")
+    foreign = form_of(Browser(site, clock).get("/claim"))
+    for fields in ({}, foreign):
+        reply = victim.post("/claim", code=shop.orders.made[0].claim_code, **fields)
+        assert "press the button once more" in reply.text
+        assert reply.header("Set-Cookie") == ""
+
+
 def test_a_form_for_one_thing_does_no_other(browser: Browser, shop: MemoryShop) -> None:
     """The field of the claim page does not order, nor that of an item say that a code is kept."""
     path, _ = order(browser)

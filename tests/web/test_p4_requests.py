@@ -222,7 +222,7 @@ def test_p4_a_body_that_is_too_long_is_refused_before_it_comes(
     """By the length that it claims, and by what comes where it claims none."""
     head = b"POST /claim HTTP/1.1\r\nHost: %b\r\n" % HOST.encode()
     claimed = head + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1)
-    wire, reply = ask(site, clock, claimed)
+    wire, reply = ask(site, clock, claimed + b"x" * 1_000)
     assert reply.status == 413
     check(reply)
     assert wire.lost
