@@ -13,7 +13,7 @@ from bitsnode.ledger.invoice import InvoiceFields, invoice_address, invoice_addr
 from bitsnode.market.invoice import ID_SIZE, Invoice, InvoiceStatus
 from bitsnode.wire.messages import MAX_TIME
 from bitsnode.wire.relay_messages import AMOUNT_SIZE
-from bitsnode.wire.schema import BigUint, Bool, Bytes, Optional, Uint, field
+from bitsnode.wire.schema import BigUint, Bytes, Optional, Uint, field
 from zk.stealth import ADDRESS_SIZE, PUBLIC_KEY_SIZE
 
 LEAST_SECONDS: Final = 10.0  # between two looks at one invoice
@@ -45,7 +45,6 @@ class Record:
         seen: the most wei that were ever seen, final or not.
         swept: wei of it that are with the payee, fee and shares, finally.
         in_time: wei that were there when its time was over; None before.
-        paid: it was paid once, finally.
         handed: when it was last given to somebody to sweep, Unix time; 0 if nothing is under way.
         handed_to: onion key of the relay, or nothing for oneself.
         handed_swept: `swept` at that time.
@@ -66,10 +65,14 @@ class Record:
     seen: int = field(13, _WEI)
     swept: int = field(14, _WEI)
     in_time: int | None = field(15, Optional(_WEI))
-    paid: bool = field(16, Bool())
-    handed: int = field(17, Uint(MAX_TIME))
-    handed_to: bytes = field(18, Bytes(0, 32), secret=True)
-    handed_swept: int = field(19, _WEI)
+    handed: int = field(16, Uint(MAX_TIME))
+    handed_to: bytes = field(17, Bytes(0, 32), secret=True)
+    handed_swept: int = field(18, _WEI)
+
+    @property
+    def paid(self) -> bool:
+        """It was paid, finally: `received` only grows."""
+        return self.received >= self.amount
 
     @property
     def fields(self) -> InvoiceFields:
@@ -101,7 +104,6 @@ class Record:
             received=self.received,
             pending=self.pending,
             swept=0 < self.received <= self.swept,
-            paid=self.paid,
             over_time=now >= self.expires,
             late=in_time < self.amount and total > in_time,
             # while it is swept money is on its way from one book to the other
@@ -136,7 +138,6 @@ def looked(record: Record, now: float, latest: int, final: int, swept: int) -> R
         seen=max(record.seen, total),
         swept=max(record.swept, swept),
         in_time=in_time,
-        paid=record.paid or received >= record.amount,
     )
 
 

@@ -78,9 +78,17 @@ class InvoiceBlocks(FakeChain):
 
 
 class InvoiceServer(FakeServer):
-    """An RPC server that knows balances of the past."""
+    """An RPC server that knows balances of the past.
+
+    Attributes:
+        behind: blocks more that it waits before it calls one final.
+    """
 
     chain: InvoiceBlocks
+    behind = 0
+
+    def _number(self, tag: str) -> int:
+        return max(0, super()._number(tag) - (self.behind if tag == "finalized" else 0))
 
     def _eth_getBalance(self, address: str, tag: str) -> str:
         return hex(self.chain.wei(address, self._number(tag)))

@@ -124,7 +124,6 @@ class Invoices:
             seen=0,
             swept=0,
             in_time=None,
-            paid=False,
             handed=0,
             handed_to=b"",
             handed_swept=0,

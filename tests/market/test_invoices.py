@@ -354,6 +354,20 @@ def test_a_second_payment_after_the_sweep(world: World) -> None:
     assert len(world.relays.asked) == 2
 
 
+def test_books_of_different_moments_count_nothing_twice(world: World) -> None:
+    """The index knows the sweep; the servers agree on a balance of a block before it."""
+    invoice = world.issue()
+    paid = world.chain.pay(invoice.address, SUM)
+    assert world.final(invoice).opens
+    assert world.final(invoice).state is InvoiceState.SWEPT
+    world.chain.pay(invoice.address, 1)
+    world.servers[1].behind = world.chain.head.number + 1 - paid.number
+    found = world.final(invoice)
+    assert (found.received, found.pending, found.over) == (SUM, 1, 0)
+    world.servers[1].behind = 0
+    assert world.final(invoice).over == 1
+
+
 def test_one_at_a_time_with_pauses_and_other_circuits(world: World) -> None:
     """Never two under way; the next only after the pause; no two share a circuit."""
     world.relays.idle = frozenset(world.relays.names)
@@ -408,7 +422,8 @@ def test_refusals_and_own_account(world: World) -> None:
     async def own(fields: Any) -> None:
         world.chain.sweep(fields)
 
-    world.invoices._sweeping = Sweeping(world.clock, world.relays, own)
+    low = world.sweeping._uniform
+    world.invoices._sweeping = Sweeping(world.clock, world.relays, own, uniform=low)
     world.look(invoice, 200)
     assert world.final(invoice).state is InvoiceState.SWEPT
 
