@@ -19,8 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sample_shop import samples
+
 NODES = 6
 SAMPLE_SIZE = 5 * 1024 * 1024  # bytes: several chunks, the last one short by a byte
+ABOUT = "Pictures, a film and a letter, made by a program and sold for money worth nothing."
 PRICE = "0.05"  # coins: one of the chain's denominations
 BITSNODE = [sys.executable, "-m", "bitsnode"]
 
@@ -62,12 +65,12 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def localnet(directory: Path) -> Iterator[dict[str, Any]]:
+def localnet(directory: Path, *options: str) -> Iterator[dict[str, Any]]:
     """Run a localnet for the length of a with block."""
     say(f"Starting a private Tor network with {NODES} nodes in {directory} …")
     began = time.monotonic()
     try:
-        net = bitsnode("localnet", "up", "--nodes", str(NODES), "--dir", directory)
+        net = bitsnode("localnet", "up", "--nodes", str(NODES), *options, "--dir", directory)
         seconds = time.monotonic() - began
         say(f"tor {net['tor']}; {len(net['nodes'])} nodes reachable after {seconds:.0f} s,")
         say("each its own process with its own tor:")
@@ -132,6 +135,20 @@ def offer_work(creator: str, directory: Path) -> tuple[Path, Path, dict[str, Any
     keys = f"any {sale['threshold']} of {sale['holders']} key holders open it"
     say(f"content id {sale['content_id']}; {keys}")
     return work, password, sale
+
+
+def open_shop(home: str, directory: Path) -> str:
+    """Make a shop with a few items; return its onion address."""
+    wallet(home, directory)
+    say(f"{Path(home).name} opens a shop …")
+    shop = bitsnode("--home", home, "shop", "create", "--name", "Northern light", "--about", ABOUT)
+    say(f"shop onion {shop['shop_onion']}")
+    for files, title, price, tags, about in samples(directory):
+        described = ("--title", title, "--price", price, "--tags", tags, "--about", about)
+        item = bitsnode("--home", home, "shop", "add", *files, *described)
+        say(f"  {title}, {price} coins: {item['url']}")
+    onion: str = shop["shop_onion"]
+    return onion
 
 
 def buy_work(home: Path, directory: Path, net: dict[str, Any], sale: dict[str, Any]) -> Path:
@@ -216,9 +233,18 @@ def check(directory: Path) -> None:
 
 def stay(directory: Path) -> None:
     """Publish, say how to go on, and wait for Ctrl-C."""
-    with localnet(directory) as net:
+    with localnet(directory, "--browse") as net:
         _, published = publish_sample(net["nodes"][0]["home"], directory)
-        say("\nFetch it on another node:")
+        keeper = net["nodes"][1]["home"]
+        shop = open_shop(keeper, directory)
+        say("\nBrowse the shop; scripts may be off:")
+        proxy = f"chromium --proxy-server={net['browse']} --user-data-dir={directory}/browser"
+        say(f"  {proxy} http://{shop}/")
+        say("Buy something, and pay its address with money that is worth nothing:")
+        say(f"  .venv/bin/bitsnode chain fund 0x… 0.05 --dir {net['chain']['directory']}")
+        say("See what was ordered:")
+        say(f"  .venv/bin/bitsnode --home {keeper} shop orders")
+        say("Fetch the sample on another node:")
         say(f"  .venv/bin/bitsnode --home {net['nodes'][-1]['home']} \\")
         say(f"      get '{published['link']}' -o /tmp/sample.bin")
         say("Make a wallet, and give it money that is worth nothing:")
