@@ -45,6 +45,20 @@ def record_public_key(digest: bytes) -> bytes:
     return bytes(nacl.signing.SigningKey(record_seed(digest)).verify_key)
 
 
+def slot_seed(publisher_seed: bytes, digest: bytes, kind: int, about: bytes = b"") -> bytes:
+    """Return the Ed25519 seed of the slot key of one of a publisher's records.
+
+    A slot belongs to the publisher, for the records' own key is known to every reader.
+
+    Args:
+        publisher_seed: 32 bytes.
+        digest: of the content id, 32 bytes.
+        kind: of the record, see `bitsnode.wire.record.RecordKind`.
+        about: the holder's onion key for a provider record, else empty.
+    """
+    return derive(publisher_seed, Context.SLOT_SEED + digest + bytes([kind]) + about)
+
+
 def record_seal_key(digest: bytes) -> bytes:
     """Return the key that seals the values of the DHT records of a content id's digest."""
     return derive(digest, Context.RECORD_SEAL)

@@ -4,8 +4,6 @@ A provider record is a hint by anyone who knows the content id. A placement list
 is signed inside by the publisher, since the record's own key is known to every reader.
 """
 
-from typing import Final
-
 import attrs
 import nacl.exceptions
 import nacl.signing
@@ -15,11 +13,9 @@ from bitsnode.codec.keys import record_seal_key
 from bitsnode.codec.layout import MAX_SHARES
 from bitsnode.codec.sealing import NotSealed, seal, unseal
 from bitsnode.errors import RemoteProtocolError
-from bitsnode.ids import Context, sha256
+from bitsnode.ids import Context
 from bitsnode.wire import cbor
-from bitsnode.wire.record import MAX_VALUE, SLOT_SIZE
-
-PLACEMENT_SLOT: Final = bytes(SLOT_SIZE)  # one placement per content
+from bitsnode.wire.record import MAX_VALUE
 
 
 @attrs.frozen
@@ -79,11 +75,6 @@ class Placement:
             key.verify(Context.PLACEMENT + digest + self.payload, self.signature)
         except (nacl.exceptions.CryptoError, ValueError) as error:
             raise BadPlacement("The placement is not signed by its publisher.") from error
-
-
-def provider_slot(digest: bytes, onion_key: bytes) -> bytes:
-    """Return the 16-byte slot of a holder's provider record."""
-    return sha256(Context.PROVIDER_SLOT, digest, onion_key)[:SLOT_SIZE]
 
 
 def seal_provider(digest: bytes, provider: Provider) -> bytes:

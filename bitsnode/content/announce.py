@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from bitsnode.codec.keys import record_public_key, record_seed
+import nacl.signing
+
+from bitsnode.codec.keys import record_public_key, record_seed, slot_seed
 from bitsnode.codec.placement import (
-    PLACEMENT_SLOT,
     Placed,
     Provider,
-    provider_slot,
     seal_placement,
     seal_provider,
 )
@@ -31,21 +31,27 @@ def expiry(lease_until: int, now: float) -> int:
 
 
 def provider_record(
-    digest: bytes, stored: Stored, sequence: int, bits: int, now: float
+    digest: bytes,
+    stored: Stored,
+    publisher_seed: bytes,
+    sequence: int,
+    bits: int,
+    now: float,
 ) -> SignedRecord:
     """Return the record that names one holder.
 
     Args:
         digest: of the content id.
         stored: the share and its holder.
+        publisher_seed: from which its slot key comes, 32 bytes.
         sequence: higher than that of any version before.
         bits: of the record puzzle.
         now: Unix time in seconds.
     """
     value = seal_provider(digest, Provider(stored.onion_key, stored.index))
-    slot = provider_slot(digest, stored.onion_key)
+    owner = slot_seed(publisher_seed, digest, RecordKind.PROVIDER, stored.onion_key)
     ends = expiry(stored.lease_until, now)
-    return _sign(digest, RecordKind.PROVIDER, slot, sequence, ends, value, bits)
+    return _sign(digest, RecordKind.PROVIDER, owner, sequence, ends, value, bits)
 
 
 def placement_record(
@@ -60,20 +66,22 @@ def placement_record(
     lines = tuple(Placed(line.index, line.onion_key, line.whitened_root) for line in stored)
     value = seal_placement(digest, lines, publisher_seed)
     ends = expiry(max(line.lease_until for line in stored), now)
-    return _sign(digest, RecordKind.PLACEMENT, PLACEMENT_SLOT, sequence, ends, value, bits)
+    owner = slot_seed(publisher_seed, digest, RecordKind.PLACEMENT)
+    return _sign(digest, RecordKind.PLACEMENT, owner, sequence, ends, value, bits)
 
 
 def _sign(
-    digest: bytes, kind: int, slot: bytes, sequence: int, ends: int, value: bytes, bits: int
+    digest: bytes, kind: int, owner: bytes, sequence: int, ends: int, value: bytes, bits: int
 ) -> SignedRecord:
     record = Record(
         version=RECORD_VERSION,
         kind=kind,
         public_key=record_public_key(digest),
-        slot=slot,
+        slot_key=bytes(nacl.signing.SigningKey(owner).verify_key),
         sequence=sequence,
         expires=ends,
         value=value,
         nonce=bytes(16),
+        salt=b"",
     )
-    return SignedRecord.sign(record.solved(bits), record_seed(digest))
+    return SignedRecord.sign(record.solved(bits), record_seed(digest), owner)

@@ -157,8 +157,10 @@ class Placing:
         now = self._tools.clock.seconds()
         digest, sequence = journal.digest, journal.sequence
         stored = journal.stored
-        providers = {line: provider_record(digest, line, sequence, bits, now) for line in stored}
         seed = journal.publisher_seed
+        providers = {
+            line: provider_record(digest, line, seed, sequence, bits, now) for line in stored
+        }
         return placement_record(digest, stored, seed, sequence, bits, now), providers
 
     async def _attach(self, line: Stored, records: tuple[bytes, ...]) -> None:

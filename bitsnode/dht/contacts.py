@@ -51,7 +51,7 @@ class CardReader:
             address_of(card)
         except AddressError as error:
             raise BadCard("A node card is for a key that is no onion address.") from error
-        self._read[data] = card
+        self._read[card.data] = card
         if len(self._read) > MAX_READ:
             self._read.popitem(last=False)
         return card

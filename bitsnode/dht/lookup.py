@@ -4,14 +4,15 @@
 # out: done, answered
 
 No I/O and no clock. Whoever runs it asks the contacts it names and feeds it what came back, in
-any order. Several walks on disjoint paths would share one set of known onion keys; a walk that
-covers a region would differ in `done` alone. Neither is here yet.
+any order. `bitsnode.dht.paths` runs several that share no node.
 """
 
 from collections.abc import Iterable
 from enum import Enum, auto
 from itertools import islice
 from typing import Final
+
+import attrs
 
 from bitsnode.ids import distance
 from bitsnode.wire.card import SignedCard
@@ -28,6 +29,23 @@ class _State(Enum):
     SLOW = auto()  # asked, and no longer counted on
     ANSWERED = auto()
     FAILED = auto()
+    ELSEWHERE = auto()  # another path asks it: it counts, and teaches this one nothing
+
+
+@attrs.define
+class Claims:
+    """What several walks that share no node know together.
+
+    Attributes:
+        asked: onion keys that one of them has asked.
+        failed: those of them that were not there.
+    """
+
+    asked: set[bytes] = attrs.Factory(set)
+    failed: set[bytes] = attrs.Factory(set)
+
+
+_SETTLED: Final = (_State.ANSWERED, _State.ELSEWHERE)
 
 
 class Walk:
@@ -42,6 +60,8 @@ class Walk:
         own_key: our onion key, never to be asked; None when we have no card.
         k: how many of the nearest must have answered.
         alpha: questions under way at a time.
+        most: questions in all.
+        claims: shared with the walks that this one shares no node with.
     """
 
     def __init__(
@@ -52,16 +72,21 @@ class Walk:
         own_key: bytes | None = None,
         k: int = K,
         alpha: int = ALPHA,
+        most: int = MAX_QUESTIONS,
+        claims: Claims | None = None,
     ) -> None:
         self._target = target
         self._own_key = own_key
         self._k = k
         self._alpha = alpha
+        self._most = most
+        self._claims = claims or Claims()
         self._cards: dict[bytes, SignedCard] = {}
         self._distances: dict[bytes, int] = {}
         self._states: dict[bytes, _State] = {}
         self._order: list[bytes] = []  # keys of all but the failed ones, the nearest first
         self._questions = 0
+        self._done: bool | None = None  # None when it has to be found out anew
         self._learn(start)
 
     @property
@@ -70,10 +95,15 @@ class Walk:
 
         A slow contact is waited for only while fewer than k have answered.
         """
-        if self._questions >= MAX_QUESTIONS:
+        if self._done is None:
+            self._done = self._is_done()
+        return self._done
+
+    def _is_done(self) -> bool:
+        if self._questions >= self._most:
             return not self._count(_State.ASKED)
         window = self._window()
-        if any(self._states[key] is not _State.ANSWERED for key in window):
+        if any(self._states[key] not in _SETTLED for key in window):
             return False
         return len(window) == self._k or not self._count(_State.SLOW)
 
@@ -105,8 +135,9 @@ class Walk:
 
     def got_failure(self, onion_key: bytes) -> list[SignedCard]:
         """Leave a contact out of the rest of this walk."""
-        if self._states.get(onion_key) in (_State.ASKED, _State.SLOW):
+        if self._states.get(onion_key, _State.FAILED) not in (_State.FAILED, _State.ANSWERED):
             self._states[onion_key] = _State.FAILED
+            self._claims.failed.add(onion_key)
             self._order.remove(onion_key)
         return self._next()
 
@@ -124,18 +155,23 @@ class Walk:
         return sum(1 for key in self._order if self._states[key] is state)
 
     def _next(self) -> list[SignedCard]:
-        room = min(self._alpha - self._count(_State.ASKED), MAX_QUESTIONS - self._questions)
-        waiting = [key for key in self._window() if self._states[key] is _State.WAITING]
-        chosen = waiting[: max(0, room)]
-        for key in chosen:
-            self._states[key] = _State.ASKED
+        self._done = None
+        room = min(self._alpha - self._count(_State.ASKED), self._most - self._questions)
+        chosen: list[bytes] = []
+        for key in self._window():
+            if self._states[key] is _State.WAITING and key in self._claims.asked:
+                self._states[key] = _State.ELSEWHERE
+            elif self._states[key] is _State.WAITING and len(chosen) < room:
+                self._states[key] = _State.ASKED
+                self._claims.asked.add(key)
+                chosen.append(key)
         self._questions += len(chosen)
         return [self._cards[key] for key in chosen]
 
     def _learn(self, cards: Iterable[SignedCard]) -> None:
         for card in cards:
             key = card.card.onion_key
-            if key != self._own_key and key not in self._cards:
+            if key not in self._cards and key != self._own_key and key not in self._claims.failed:
                 self._cards[key] = card
                 self._distances[key] = distance(card.card.node_id, self._target)
                 self._states[key] = _State.WAITING

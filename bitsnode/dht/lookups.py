@@ -3,23 +3,38 @@
 A walk under the node's own isolation teaches the routing table what it finds. A walk under any
 other isolation is anonymous, and leaves no trace in the table: else a hostile node could show an
 anonymous caller a card that it shows to nobody else, and wait for the node whose table has it.
+
+Where the nodes around a key are denser than chance allows, somebody surrounds it: the region
+where the k nearest honest ones are expected is then looked through in parts, and all in it count.
 """
 
+import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
+from bitsnode.dht.alarms import Alarms
 from bitsnode.dht.candidates import Candidates
-from bitsnode.dht.lookup import MAX_WAITING, Walk
+from bitsnode.dht.density import DOUBT, Density
+from bitsnode.dht.lookup import MAX_WAITING
+from bitsnode.dht.paths import PATH_ALPHA, PATHS, Paths
 from bitsnode.dht.questions import Answer, Questions, tells_of_node
+from bitsnode.dht.region import Region
 from bitsnode.dht.routing import RoutingTable
+from bitsnode.dht.side_by_side import each_of
 from bitsnode.dht.walker import Walker
 from bitsnode.errors import BitsError
+from bitsnode.ids import DIGEST_SIZE, ID_BITS, distance, leading_zero_bits
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Refused
+from bitsnode.wire.messages import K
 from bitsnode.wire.record import SignedRecord
 from onion.isolation import Isolation
+
+FAR_BITS: Final = 6  # shared with our id at most by points whose walks tell of the density
+MAX_REGION: Final = 400  # nodes of a region that are asked; more than 200 ground ones and k
 
 T = TypeVar("T")
 
@@ -33,6 +48,8 @@ class Lookups:
         walker: runs walks.
         table: where walks begin.
         candidates: takes nodes that walks heard of.
+        density: learns from walks, and judges what they find.
+        alarms: told of keys that are surrounded.
         own_card: our card, None while we have none; we are never asked ourselves.
         node_isolation: the one isolation under which walks are not anonymous.
     """
@@ -44,6 +61,8 @@ class Lookups:
         walker: Walker,
         table: RoutingTable,
         candidates: Candidates,
+        density: Density,
+        alarms: Alarms,
         own_card: Callable[[], SignedCard | None],
         node_isolation: Isolation,
     ) -> None:
@@ -52,6 +71,8 @@ class Lookups:
         self._walker = walker
         self._table = table
         self._candidates = candidates
+        self._density = density
+        self._alarms = alarms
         self._own_card = own_card
         self._node_isolation = node_isolation
 
@@ -63,10 +84,19 @@ class Lookups:
 
         return await self._walk(target, isolation, ask)
 
+    async def find_region(self, key: bytes, isolation: Isolation) -> list[SignedCard]:
+        """Return the nodes that should keep the records of ``key``, the nearest first.
+
+        They are the k nearest, or all of the region where k are expected, if these are so near
+        that the key is surrounded.
+        """
+        answered = await self.find_node(key, isolation)
+        return await self._widen(key, answered, isolation)
+
     async def find_value(
         self, key: bytes, isolation: Isolation
-    ) -> tuple[list[SignedCard], list[SignedRecord]]:
-        """Return all that answered on a walk to ``key``, and their records, the nearest's first.
+    ) -> tuple[list[SignedCard], list[list[SignedRecord]]]:
+        """Return all that were asked about ``key``, the nearest first, and each one's records.
 
         The walk does not end at the first records: one holder may know few of them, or lie.
         """
@@ -78,7 +108,21 @@ class Lookups:
             return answer
 
         answered = await self._walk(key, isolation, ask)
-        return answered, [signed for card in answered for signed in found[card.card.onion_key]]
+        wide = await self._widen(key, answered, isolation)
+        rest = [card for card in wide if card.card.onion_key not in found]
+        limit = DeferredSemaphore(PATHS * PATH_ALPHA)
+
+        async def ask_limited(card: SignedCard) -> None:
+            await limit.acquire()
+            try:
+                await self._watch(card, isolation, ask(card))
+            finally:
+                limit.release()
+
+        await each_of(ask_limited(card) for card in rest)
+        asked = [card for card in [*answered, *rest] if card.card.onion_key in found]
+        asked.sort(key=lambda card: distance(card.card.node_id, key))
+        return asked, [found[card.card.onion_key] for card in asked]
 
     async def put(self, card: SignedCard, record: SignedRecord, isolation: Isolation) -> None:
         """Ask one contact to keep a record; raises BitsError."""
@@ -90,16 +134,46 @@ class Lookups:
         if self._table.wants(card, now):
             self._candidates.add(card, now)
 
+    async def _widen(
+        self, key: bytes, answered: list[SignedCard], isolation: Isolation
+    ) -> list[SignedCard]:
+        nearest = answered[:K]
+        chance = self._density.chance(key, _ids(nearest))
+        self._alarms.judged(chance, self._clock.seconds())
+        if chance >= DOUBT:
+            return nearest
+        region = Region(key, self._density.region_bits(), self._density.nodes)
+        known = {card.card.onion_key: card for card in answered}
+        while (point := region.next(secrets.token_bytes(DIGEST_SIZE))) is not None:
+            around = await self._walk_around(point, isolation, list(known.values()))
+            known |= {card.card.onion_key: card for card in around}
+            region.found(_ids(around[:K]))
+        inside = [card for card in known.values() if region.holds(card.card.node_id)]
+        inside.sort(key=lambda card: distance(card.card.node_id, key))
+        return inside[:MAX_REGION] if len(inside) >= K else nearest
+
+    async def _walk_around(
+        self, point: bytes, isolation: Isolation, known: list[SignedCard]
+    ) -> list[SignedCard]:
+        async def ask(card: SignedCard) -> Answer:
+            return await self._questions.find_node(card, point, isolation)
+
+        return await self._walk(point, isolation, ask, known)
+
     async def _walk(
         self,
         target: bytes,
         isolation: Isolation,
         ask: Callable[[SignedCard], Coroutine[Any, Any, Answer]],
+        known: list[SignedCard] | None = None,
     ) -> list[SignedCard]:
         own = self._own_card()
         # more than k, for those that are dead; what is not among the nearest is never asked
         start = self._table.beginnings(target, MAX_WAITING, self._clock.seconds())
-        walk = Walk(target, start, own_key=own.card.onion_key if own else None)
+        if known:
+            cards = {card.card.onion_key: card for card in [*known, *start]}.values()
+            start = sorted(cards, key=lambda card: distance(card.card.node_id, target))
+        walk = Paths(target, start, own_key=own.card.onion_key if own else None)
 
         async def watched(card: SignedCard) -> list[SignedCard]:
             answer = await self._watch(card, isolation, ask(card))
@@ -111,7 +185,14 @@ class Lookups:
         if isolation == self._node_isolation:
             for card in walk.heard_of:
                 self.hear_of(card)
+            self._learn_density(target, walk.nearest)
         return walk.answered
+
+    def _learn_density(self, target: bytes, nearest: list[SignedCard]) -> None:
+        """Learn from walks to far points: who is near ours could be there for our sake."""
+        gap = distance(target, self._table.own_id).to_bytes(ID_BITS // 8, "big")
+        if nearest and leading_zero_bits(gap) < FAR_BITS:
+            self._density.add(target, _ids(nearest))
 
     async def _watch(
         self, card: SignedCard, isolation: Isolation, asked: Coroutine[Any, Any, T]
@@ -126,3 +207,7 @@ class Lookups:
                 self._table.failed(card.card.onion_key, now)
                 self._candidates.failed(card.card.onion_key, now)
             raise
+
+
+def _ids(cards: list[SignedCard]) -> list[bytes]:
+    return [card.card.node_id for card in cards]

@@ -1,8 +1,9 @@
 """The records this node keeps for others: slots, caps, and what may replace what.
 
 Everything here was checked by `SignedRecord.parse`. A storer cannot tell a true record from one
-that another reader of the same content signed with the derived key: the caps bound the damage,
-and readers check what is inside.
+that another reader of the same content signed with the derived key, in a slot of their own. So
+where places are few, work decides: to keep one record out somebody must spend more than its
+owner did, for every place of its kind. Readers check what is inside.
 """
 
 import bisect
@@ -20,6 +21,7 @@ from bitsnode.wire.record import MAX_RECORD, RecordKind, SignedRecord
 MAX_BYTES: Final = 16 << 20  # bytes of all records, kept in memory: about 40,000 providers
 
 Slot: TypeAlias = tuple[int, bytes]  # kind, slot
+Place: TypeAlias = tuple[bytes, int, bytes]  # key, kind, slot
 
 
 @attrs.frozen
@@ -35,26 +37,28 @@ class Cap:
     size: int
 
 
-# 68 slots a key in all. Each kind has its own cap, so that a flood of small provider records
-# cannot keep out the placement or the offer, nor the other way round.
+# Each kind has its own cap, so that a flood of small provider records cannot keep out the
+# placement or the offer, nor the other way round. A feed has one slot, and one for a proof.
 CAPS: Final = {
     RecordKind.PROVIDER: Cap(60, 60 * 1024),
-    RecordKind.PLACEMENT: Cap(4, 4 * MAX_RECORD),
-    RecordKind.OFFER: Cap(4, 4 * MAX_RECORD),
+    RecordKind.PLACEMENT: Cap(8, 8 * MAX_RECORD),
+    RecordKind.OFFER: Cap(8, 8 * MAX_RECORD),
+    RecordKind.FEED: Cap(2, 2 * MAX_RECORD),
 }
+RIVAL: Final = b"rival"  # added to a feed's slot: where the second value of a sequence is kept
 
 
 @attrs.frozen
 class Changes:
-    """What to write down: slots as (key, kind, slot) that changed since the last time.
+    """What to write down: places as (key, kind, slot) that changed since the last time.
 
     Attributes:
-        kept: new or replaced records.
-        dropped: slots that are gone.
+        kept: places with new or replaced records.
+        dropped: places that are empty now.
     """
 
-    kept: tuple[SignedRecord, ...]
-    dropped: tuple[tuple[bytes, int, bytes], ...]
+    kept: tuple[tuple[Place, SignedRecord], ...]
+    dropped: tuple[Place, ...]
 
 
 class RecordTable:
@@ -71,7 +75,7 @@ class RecordTable:
         self._keys: dict[bytes, dict[Slot, SignedRecord]] = {}
         self._by_distance: list[tuple[int, bytes]] = []
         self._size = 0
-        self._changed: set[tuple[bytes, int, bytes]] = set()
+        self._changed: set[Place] = set()
 
     @property
     def size(self) -> int:
@@ -99,12 +103,27 @@ class RecordTable:
         if old is not None and now < old.record.expires:
             if old.data == signed.data:
                 return
+            if equivocates(old, signed):
+                self._keep_rival(signed, now)
+                return
             # of two records of one sequence the first stays: no one may waver between them
-            if record.sequence <= old.record.sequence:
+            if record.sequence <= old.record.sequence and not _prolongs(old, signed):
                 raise Refused(FailureCode.STALE)
-        self._check_cap(slots, signed, old)
-        self._make_room(len(signed.data) - (len(old.data) if old else 0), record.key)
-        self._set(signed)
+        self._place(signed, (record.kind, record.slot), old)
+
+    def _keep_rival(self, signed: SignedRecord, now: float) -> None:
+        """Keep the second value that an owner signed under one sequence, as proof."""
+        slot = (signed.record.kind, signed.record.slot + RIVAL)
+        old = self._keys.get(signed.record.key, {}).get(slot)
+        if old is None or old.record.expires <= now or old.record.sequence < signed.record.sequence:
+            self._place(signed, slot, old)
+
+    def _place(self, signed: SignedRecord, slot: Slot, old: SignedRecord | None) -> None:
+        victim = self._give_way(self._keys.get(signed.record.key, {}), signed, slot)
+        if victim is not None:
+            self._drop(signed.record.key, victim)
+        self._make_room(len(signed.data) - (len(old.data) if old else 0), signed.record.key)
+        self._set(signed, slot)
 
     def get(self, key: bytes, now: float) -> list[SignedRecord]:
         """Return every record of a key that has not expired."""
@@ -114,16 +133,21 @@ class RecordTable:
     def sample(
         self, key: bytes, count: int, now: float, below: Callable[[int], int] = secrets.randbelow
     ) -> list[SignedRecord]:
-        """Return up to ``count`` records of a key: providers last, drawn at random.
+        """Return up to ``count`` records of a key, of each kind in turn, drawn at random.
 
-        Storers draw differently, so who asks several of them sees more than ``count``.
+        Feeds come first. Storers draw differently, so who asks several of them sees more.
         """
-        providers = self.get(key, now)
-        found = [s for s in providers if s.record.kind != RecordKind.PROVIDER][:count]
-        providers = [s for s in providers if s.record.kind == RecordKind.PROVIDER]
-        while providers and len(found) < count:
-            found.append(providers.pop(below(len(providers))))
-        return found
+        waiting: dict[int, list[SignedRecord]] = {}
+        for signed in self.get(key, now):
+            waiting.setdefault(signed.record.kind, []).append(signed)
+        found: list[SignedRecord] = waiting.pop(RecordKind.FEED, [])
+        while waiting and len(found) < count:
+            for kind in sorted(waiting, reverse=True):
+                records = waiting[kind]
+                found.append(records.pop(below(len(records))))
+                if not records:
+                    del waiting[kind]
+        return found[:count]
 
     def expire(self, now: float) -> None:
         """Drop what has expired."""
@@ -135,35 +159,46 @@ class RecordTable:
     def take_changes(self) -> Changes:
         """Return what changed since the last call."""
         kept, dropped = [], []
-        for key, kind, slot in self._changed:
+        for key, kind, slot in sorted(self._changed):
             signed = self._keys.get(key, {}).get((kind, slot))
             if signed is None:
                 dropped.append((key, kind, slot))
             else:
-                kept.append(signed)
+                kept.append(((key, kind, slot), signed))
         self._changed.clear()
         return Changes(tuple(kept), tuple(dropped))
 
     def take_back(self, changes: Changes) -> None:
         """Count changes as not written down after all."""
-        self._changed.update((s.record.key, s.record.kind, s.record.slot) for s in changes.kept)
+        self._changed.update(place for place, _ in changes.kept)
         self._changed.update(changes.dropped)
 
-    def everything(self) -> list[SignedRecord]:
-        """Return all records."""
-        return [signed for slots in self._keys.values() for signed in slots.values()]
-
-    def _check_cap(
-        self, slots: dict[Slot, SignedRecord], signed: SignedRecord, old: SignedRecord | None
-    ) -> None:
-        cap = CAPS[signed.record.kind]
-        rest = [
-            len(other.data)
-            for (kind, _), other in slots.items()
-            if kind == signed.record.kind and other is not old
+    def everything(self) -> list[tuple[Place, SignedRecord]]:
+        """Return all records, with their places."""
+        return [
+            ((key, *slot), signed)
+            for key, slots in self._keys.items()
+            for slot, signed in slots.items()
         ]
-        if len(rest) + 1 > cap.slots or sum(rest) + len(signed.data) > cap.size:
+
+    @staticmethod
+    def _give_way(slots: dict[Slot, SignedRecord], signed: SignedRecord, own: Slot) -> Slot | None:
+        """Return the slot that has to give way to a record, if its kind is full.
+
+        Raises:
+            Refused: FULL, when no record cost less work, or one gone would not suffice.
+        """
+        cap = CAPS[signed.record.kind]
+        rest = {slot: one for slot, one in slots.items() if slot[0] == own[0] and slot != own}
+        size = sum(len(one.data) for one in rest.values()) + len(signed.data)
+        if len(rest) < cap.slots and size <= cap.size:
+            return None
+        victim = min(rest, key=lambda slot: rest[slot].record.work, default=None)
+        if victim is None or rest[victim].record.work >= signed.record.work:
             raise Refused(FailureCode.FULL)
+        if size - len(rest[victim].data) > cap.size:
+            raise Refused(FailureCode.FULL)
+        return victim
 
     def _make_room(self, more: int, key: bytes) -> None:
         """Drop the keys farthest from us, if they are farther than this one and that suffices."""
@@ -183,16 +218,15 @@ class RecordTable:
             for slot in list(self._keys[victim]):
                 self._drop(victim, slot)
 
-    def _set(self, signed: SignedRecord) -> None:
-        record = signed.record
-        key = record.key
+    def _set(self, signed: SignedRecord, slot: Slot) -> None:
+        key = signed.record.key
         if key not in self._keys:
             self._keys[key] = {}
             bisect.insort(self._by_distance, (distance(key, self._own_id), key))
-        old = self._keys[key].get((record.kind, record.slot))
-        self._keys[key][record.kind, record.slot] = signed
+        old = self._keys[key].get(slot)
+        self._keys[key][slot] = signed
         self._size += len(signed.data) - (len(old.data) if old else 0)
-        self._changed.add((key, record.kind, record.slot))
+        self._changed.add((key, *slot))
 
     def _drop(self, key: bytes, slot: Slot) -> None:
         self._size -= len(self._keys[key].pop(slot).data)
@@ -201,3 +235,16 @@ class RecordTable:
             del self._keys[key]
             place = bisect.bisect_left(self._by_distance, (distance(key, self._own_id), key))
             del self._by_distance[place]
+
+
+def equivocates(one: SignedRecord, other: SignedRecord) -> bool:
+    """Return whether an owner signed two values of a feed under one sequence."""
+    a, b = one.record, other.record
+    same = (a.kind, a.public_key, a.salt) == (b.kind, b.public_key, b.salt)
+    return same and a.kind == RecordKind.FEED and a.sequence == b.sequence and a.value != b.value
+
+
+def _prolongs(old: SignedRecord, new: SignedRecord) -> bool:
+    """Return whether a record is the same as another, and only expires later."""
+    a, b = old.record, new.record
+    return a.sequence == b.sequence and a.value == b.value and a.expires < b.expires

@@ -15,6 +15,7 @@ from bitsnode.wire.messages import K
 
 FAILURES: Final = 3  # failures in a row after which a contact is dead
 CHECK_SECONDS: Final = 900.0  # after which a silent contact is asked whether it is there
+MAX_CHECK_SECONDS: Final = 4 * 3600.0  # that time for a contact known for eight hours and more
 CHECK_BACKOFF: Final = 7  # doublings of that time, at most, while a contact fails: 32 hours
 MAX_NONCES: Final = 4096  # onion addresses whose first nonce is remembered
 
@@ -28,18 +29,30 @@ class Contact:
         seen: Unix time in seconds of its last answer.
         tried: Unix time in seconds of the last attempt, whatever came of it.
         failures: attempts since then that failed.
-        node_id: of the card; kept, because it takes two hashes.
+        since: Unix time in seconds of its first answer.
+        point: its node id as an integer; kept, because every answer sorts by it.
+        expires: of the card.
     """
 
     card: SignedCard
     seen: float
     tried: float
     failures: int = 0
-    node_id: bytes = attrs.field(init=False, repr=False)
+    since: float = attrs.field()
+    point: int = attrs.field(init=False, repr=False)
+    expires: int = attrs.field(init=False, repr=False)
 
-    @node_id.default
-    def _node_id(self) -> bytes:
-        return self.card.card.node_id
+    @since.default
+    def _since(self) -> float:
+        return self.seen
+
+    @point.default
+    def _point(self) -> int:
+        return int.from_bytes(self.card.card.node_id, "big")
+
+    @expires.default
+    def _expires(self) -> int:
+        return self.card.card.expires
 
     @property
     def alive(self) -> bool:
@@ -47,8 +60,15 @@ class Contact:
         return self.failures < FAILURES
 
     def due(self, now: float) -> bool:
-        """Return whether it is time to ask whether it is there."""
-        wait = CHECK_SECONDS * (1 << min(self.failures, CHECK_BACKOFF))
+        """Return whether it is time to ask whether it is there.
+
+        A contact known for long is asked less often: the longer a node has been up the longer
+        it will stay (Stutzbach and Rejaie, "Understanding Churn", 2006).
+        """
+        trusted = min((self.seen - self.since) / 2, MAX_CHECK_SECONDS)
+        if self.failures:
+            trusted = 0.0
+        wait = max(CHECK_SECONDS, trusted) * (1 << min(self.failures, CHECK_BACKOFF))
         return self.tried + wait <= now
 
 
@@ -104,7 +124,8 @@ class RoutingTable:
         known = bucket.contacts.get(key) or bucket.spares.get(key)
         if known is not None and known.card.card.sequence >= card.card.sequence:
             card = known.card
-        contact = Contact(card, seen=now, tried=now)
+        since = known.since if known is not None else now
+        contact = Contact(card, seen=now, tried=now, since=since)
         if key in bucket.contacts:
             bucket.contacts[key] = contact
             bucket.contacts.move_to_end(key)
@@ -144,7 +165,8 @@ class RoutingTable:
 
     def nearest(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
-        found = [c for c in self.contacts() if c.alive and now < c.card.card.expires]
+        contacts = (c for bucket in self._buckets.values() for c in bucket.contacts.values())
+        found = [c for c in contacts if c.failures < FAILURES and now < c.expires]
         return _nearest(found, target, count)
 
     def beginnings(self, target: bytes, count: int, now: float) -> list[SignedCard]:
@@ -174,19 +196,31 @@ class RoutingTable:
                 if spare.card.card.expires <= now:
                     del bucket.spares[key]
 
-    def refresh_targets(self, noise: bytes) -> list[bytes]:
-        """Return a point in the range of each bucket up to the nearest contact's (§2.3).
+    def refresh_targets(self, noise: bytes, *, full: bool = True) -> list[bytes]:
+        """Return a point in the range of each bucket farther than our k nearest (§2.3).
+
+        The nearer ones are refreshed by a walk to our own id, which finds all in them.
 
         Args:
             noise: 32 random bytes, which choose the points.
+            full: of buckets that are full, too.
         """
-        used = [index for index, bucket in self._buckets.items() if bucket.contacts]
         own, free = int.from_bytes(self._own_id, "big"), int.from_bytes(noise, "big")
         targets = []
-        for index in range(max(used, default=-1) + 1):
+        for index in range(self._home_bucket()):
+            if not full and len(self._buckets[index].contacts) >= self._k:
+                continue
             bit = 1 << (ID_BITS - 1 - index)
             targets.append(((own ^ bit) & -bit | free & (bit - 1)).to_bytes(ID_BITS // 8, "big"))
         return targets
+
+    def _home_bucket(self) -> int:
+        """Return the first bucket of which all nodes are among the k nearest to us."""
+        nearer, index = 0, max(self._buckets, default=0) + 1
+        while index > 0 and nearer < self._k:
+            index -= 1
+            nearer += len(self._buckets[index].contacts)
+        return index + 1 if nearer >= self._k else index
 
     def _acceptable(self, card: SignedCard, now: float) -> bool:
         key, nonce = card.card.onion_key, card.card.nonce
@@ -230,5 +264,6 @@ class RoutingTable:
 
 
 def _nearest(contacts: list[Contact], target: bytes, count: int) -> list[SignedCard]:
-    ordered = sorted(contacts, key=lambda contact: distance(contact.node_id, target))
+    aim = int.from_bytes(target, "big")
+    ordered = sorted(contacts, key=lambda contact: contact.point ^ aim)
     return [contact.card for contact in ordered[:count]]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bitsnode.dht.records import Changes
+from bitsnode.dht.records import Changes, Place
 from bitsnode.errors import BitsError
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.record import SignedRecord
@@ -97,20 +97,20 @@ class Saved:
         """
         if not changes.kept and not changes.dropped:
             return
-        kept = [_row(signed) for signed in changes.kept]
+        kept = [(*place, signed.data) for place, signed in changes.kept]
         with self._transaction():
             self._file.executemany(
                 "DELETE FROM records WHERE key = ? AND kind = ? AND slot = ?", changes.dropped
             )
             self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", kept)
 
-    def replace_records(self, records: Iterable[SignedRecord]) -> None:
+    def replace_records(self, records: Iterable[tuple[Place, SignedRecord]]) -> None:
         """Replace all records saved by these.
 
         Raises:
             SavedUnusable: the file cannot be written.
         """
-        rows = [_row(signed) for signed in records]
+        rows = [(*place, signed.data) for place, signed in records]
         with self._transaction():
             self._file.execute("DELETE FROM records")
             self._file.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
@@ -131,7 +131,3 @@ class Saved:
 
 def _unusable(error: Exception) -> SavedUnusable:
     return SavedUnusable(f"{SavedUnusable.__doc__} ({error})")
-
-
-def _row(signed: SignedRecord) -> tuple[bytes, int, bytes, bytes]:
-    return signed.record.key, signed.record.kind, signed.record.slot, signed.data

@@ -4,6 +4,7 @@ import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from enum import Enum
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from bitsnode.config import Network
+from bitsnode.dht.alarms import Alarm, Alarms
 from bitsnode.dht.candidates import Candidates
+from bitsnode.dht.density import Density
+from bitsnode.dht.feeds import Feed, judge
 from bitsnode.dht.lookups import Lookups
 from bitsnode.dht.questions import Peers, Questions
 from bitsnode.dht.records import RecordTable
@@ -20,14 +24,15 @@ from bitsnode.dht.repeating import Repeating
 from bitsnode.dht.responder import DhtResponder
 from bitsnode.dht.routing import Contact, RoutingTable
 from bitsnode.dht.saved import Saved, SavedUnusable
-from bitsnode.dht.upkeep import Upkeep, each_of
+from bitsnode.dht.side_by_side import each_of
+from bitsnode.dht.upkeep import Upkeep
 from bitsnode.dht.walker import Walker
 from bitsnode.errors import BitsError, RemoteProtocolError
 from bitsnode.ids import DIGEST_SIZE, distance
 from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.messages import K
-from bitsnode.wire.record import SignedRecord
+from bitsnode.wire.record import SignedRecord, record_key
 from onion.address import OnionAddress
 from onion.errors import AddressError
 from onion.isolation import Isolation
@@ -63,6 +68,8 @@ class DhtStatus:
         given: addresses to begin with that have not answered yet.
         records: kept for others.
         record_bytes: their size.
+        nodes: estimate of how many nodes there are in all; 0 while unknown.
+        alarms: signs of the last day that somebody's nodes surround this one, or a key.
     """
 
     state: DhtState
@@ -71,6 +78,8 @@ class DhtStatus:
     given: int
     records: int
     record_bytes: int
+    nodes: int
+    alarms: tuple[Alarm, ...]
 
 
 class DhtService:
@@ -86,6 +95,7 @@ class DhtService:
         own_card: our card, None until its puzzle is solved.
         path: of the file for contacts and records.
         node_isolation: of the node's duties.
+        open_saved: opens that file.
 
     Raises:
         SavedByNewer, SavedUnusable: see `bitsnode.dht.saved`.
@@ -99,6 +109,7 @@ class DhtService:
         own_card: Callable[[], SignedCard | None],
         path: Path,
         node_isolation: Isolation,
+        open_saved: Callable[[Path], Saved] = Saved,
     ) -> None:
         self._clock = clock
         self._network = network
@@ -108,6 +119,8 @@ class DhtService:
         self._table = RoutingTable(centre)
         self._records = RecordTable(centre)
         self._candidates = Candidates(lambda: self._upkeep.tend_soon())
+        self._density = Density()
+        self._alarms = Alarms()
         self._questions = Questions(clock, peers, network)
         self._lookups = Lookups(
             clock,
@@ -115,6 +128,8 @@ class DhtService:
             Walker(clock, network.connect_seconds),
             self._table,
             self._candidates,
+            self._density,
+            self._alarms,
             own_card,
             node_isolation,
         )
@@ -128,7 +143,7 @@ class DhtService:
         self.responder = DhtResponder(
             network, self._table, self._records, clock.seconds, self._lookups.hear_of
         )
-        self._saved = Saved(path)
+        self._saved = open_saved(path)
         self._notice_card()
         self._load()
 
@@ -174,6 +189,8 @@ class DhtService:
             self._upkeep.given,
             len(self._records),
             self._records.size,
+            round(self._density.nodes),
+            self._alarms.now(self._clock.seconds()),
         )
 
     async def find_node(self, target: bytes, isolation: Isolation) -> list[SignedCard]:
@@ -196,15 +213,39 @@ class DhtService:
         """
         self._need_peers()
         _, found = await self._lookups.find_value(key, isolation)
-        found += self._records.get(key, self._clock.seconds())
-        return list({signed.data: signed for signed in found}.values())[:MAX_FOUND]
+        # one of each node in turn: many that lie cannot crowd out the few that do not
+        turns = chain.from_iterable(zip_longest(*found))
+        mine = self._records.get(key, self._clock.seconds())
+        joined = chain(mine, (signed for signed in turns if signed is not None))
+        return list({signed.data: signed for signed in joined}.values())[:MAX_FOUND]
+
+    async def get_feed(self, public_key: bytes, salt: bytes, isolation: Isolation) -> Feed:
+        """Return what storers say of a feed; see `bitsnode.dht.feeds`.
+
+        An owner that lost what it knew asks this before it signs, and goes on from there.
+
+        Args:
+            public_key: of the owner, 32 bytes.
+            salt: which of the owner's feeds, at most 32 bytes.
+            isolation: of the asker.
+
+        Raises:
+            NoPeers: there is nobody to ask.
+        """
+        self._need_peers()
+        key = record_key(public_key, salt)
+        _, found = await self._lookups.find_value(key, isolation)
+        mine = self._records.get(key, self._clock.seconds())
+        return judge([*found, mine], public_key, salt)
 
     async def put_record(self, record: SignedRecord, isolation: Isolation) -> int:
         """Put one record; see `put_records`."""
         return (await self.put_records([record], isolation))[0]
 
     async def put_records(self, records: Sequence[SignedRecord], isolation: Isolation) -> list[int]:
-        """Ask the k nodes nearest to the records' key to keep them; return how many do, of each.
+        """Ask the nodes nearest to the records' key to keep them; return how many do, of each.
+
+        They are k, or more where the key is surrounded: see `Lookups.find_region`.
 
         One walk serves all, for they must share one key. A node that puts records as its duty
         keeps them too, and counts, if it is among the nearest.
@@ -214,7 +255,7 @@ class DhtService:
         """
         self._need_peers()
         (key,) = {signed.record.key for signed in records}
-        nearest = (await self._lookups.find_node(key, isolation))[:K]
+        nearest = await self._lookups.find_region(key, isolation)
         stored = [0] * len(records)
         if isolation == self._node_isolation and self._is_near(key, nearest):
             stored = [self._keep(signed) for signed in records]
@@ -268,7 +309,7 @@ class DhtService:
     def _is_near(self, key: bytes, nearest: list[SignedCard]) -> bool:
         if self._own_card() is None:
             return False
-        farthest = nearest[-1].card.node_id if len(nearest) == K else None
+        farthest = nearest[-1].card.node_id if len(nearest) >= K else None
         return farthest is None or distance(self._table.own_id, key) < distance(farthest, key)
 
     def _keep(self, record: SignedRecord) -> int:

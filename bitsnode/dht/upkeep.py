@@ -5,21 +5,20 @@ show its card, and only duties write to the routing table.
 """
 
 import secrets
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bitsnode.dht.candidates import Candidates
 from bitsnode.dht.contacts import address_of
+from bitsnode.dht.density import LEAST_SAMPLES
 from bitsnode.dht.lookup import ALPHA
 from bitsnode.dht.lookups import Lookups
 from bitsnode.dht.questions import Questions, tells_of_node
 from bitsnode.dht.repeating import Repeating
 from bitsnode.dht.routing import Contact, RoutingTable
+from bitsnode.dht.side_by_side import all_of
 from bitsnode.errors import BitsError
 from bitsnode.ids import DIGEST_SIZE
 from bitsnode.wire.card import HOUR, SignedCard
@@ -29,28 +28,12 @@ from onion.isolation import Isolation
 
 TEND_SECONDS: Final = 2.0  # between dials of ALPHA candidates, so that nobody makes us storm
 IDLE_SECONDS: Final = 10.0  # between checks of ALPHA contacts, while there are no candidates
-SOON: Final = 2.0  # seconds to the second walk home; doubled each time it brings nothing new
+SOON: Final = 2.0  # seconds to the second walk home
+HOME_GROWTH: Final = 6.0  # by which the wait grows each time, up to `REFRESH_SECONDS`
 REFRESH_SECONDS: Final = 3600.0  # between refreshes of the buckets (Kademlia, §2.3)
 RETRY_SECONDS: Final = 300.0  # most between attempts to reach the given addresses
 RENEW_SECONDS: Final = 12 * HOUR  # before a contact's card expires a newer one is asked for
 MAX_GIVEN: Final = 64  # addresses to begin with that are kept while they do not answer
-
-_log = Logger()
-
-
-async def all_of(work: Iterable[Coroutine[Any, Any, None]]) -> int:
-    """Run these side by side and return how many raised no BitsError; cancelling cancels all."""
-    return sum(await each_of(work))
-
-
-async def each_of(work: Iterable[Coroutine[Any, Any, None]]) -> list[bool]:
-    """Run these side by side and return of each whether it raised no BitsError."""
-    started = [Deferred.fromCoroutine(one) for one in work]
-    results = await DeferredList(started, consumeErrors=True)
-    for ok, result in results:
-        if not ok and isinstance(result, Failure) and not isinstance(result.value, BitsError):
-            _log.failure("A part of the DHT's work failed by a bug", failure=result)
-    return [ok for ok, _ in results]
 
 
 class Upkeep:
@@ -85,7 +68,8 @@ class Upkeep:
         self._retry_wait = SOON
         self._home_wait = SOON
         self._refresh_wait = 15 * SOON
-        self._retry = Repeating(clock, lambda: self._retry_wait, self._dial_given)
+        self._refreshed = False
+        self._retry = Repeating(clock, self._given_wait, self._dial_given)
         self._home = Repeating(clock, lambda: self._home_wait, self._walk_home)
         self._tending = Repeating(clock, self._tend_wait, self._tend)
         self._all = (
@@ -132,6 +116,9 @@ class Upkeep:
         """Dial a candidate soon: there was none, and now there is one."""
         self._tending.again()
 
+    def _given_wait(self) -> float:
+        return self._retry_wait if self._given else RETRY_SECONDS
+
     def _tend_wait(self) -> float:
         return TEND_SECONDS if len(self._candidates) else IDLE_SECONDS
 
@@ -158,20 +145,27 @@ class Upkeep:
         self._table.answered(card, self._clock.seconds())
 
     async def _walk_home(self) -> None:
-        """Look ourselves up; often after joining, and ever more rarely while nothing changes."""
-        before = {contact.card.card.onion_key for contact in self._table.contacts()}
-        if before:
+        """Look ourselves up; often after joining, and ever more rarely.
+
+        It is not made to depend on what changes: in a large network something always does, and
+        newcomers near us come to us by themselves.
+        """
+        if self._table.contacts():
             await self._lookups.find_node(self._table.own_id, self._isolation)
-        after = {contact.card.card.onion_key for contact in self._table.contacts()}
-        if before and before == after:
-            self._home_wait = min(2 * self._home_wait, REFRESH_SECONDS)
+            self._home_wait = min(HOME_GROWTH * self._home_wait, REFRESH_SECONDS)
 
     async def _refresh_buckets(self) -> None:
         self._table.forget(self._clock.seconds())
-        for target in self._table.refresh_targets(secrets.token_bytes(DIGEST_SIZE)):
+        noise = secrets.token_bytes(DIGEST_SIZE)
+        targets = self._table.refresh_targets(noise, full=self._refreshed)
+        # walks to far points also tell how many nodes there are
+        lacking = LEAST_SAMPLES - len(targets)
+        targets += [secrets.token_bytes(DIGEST_SIZE) for _ in range(lacking)]
+        for target in targets:
             await self._lookups.find_node(target, self._isolation)
         if self._table.contacts():
             self._refresh_wait = REFRESH_SECONDS
+            self._refreshed = True
 
     async def _tend(self) -> None:
         """Dial a few candidates, or else check a few contacts that were silent for long."""

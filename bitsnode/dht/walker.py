@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bitsnode.dht.lookup import Walk
+from bitsnode.dht.paths import Paths
 from bitsnode.errors import BitsError
 from bitsnode.wire.card import SignedCard
 
@@ -59,7 +60,7 @@ class Walker:
         self._pace = Pace(connect_seconds / 2)
         self._most = 3 * connect_seconds + 30.0  # seconds; the walk ends with what it has
 
-    async def run(self, walk: Walk, ask: Ask) -> None:
+    async def run(self, walk: Walk | Paths, ask: Ask) -> None:
         """Return when the walk is done or its time is over; cancelling drops its questions."""
         await _Run(self._clock, walk, ask, self._pace).begin(self._most)
 
@@ -67,7 +68,7 @@ class Walker:
 class _Run:
     """One walk under way."""
 
-    def __init__(self, clock: IReactorTime, walk: Walk, ask: Ask, pace: Pace) -> None:
+    def __init__(self, clock: IReactorTime, walk: Walk | Paths, ask: Ask, pace: Pace) -> None:
         self._clock = clock
         self._walk = walk
         self._ask = ask

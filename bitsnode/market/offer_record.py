@@ -1,14 +1,17 @@
 """The record in the DHT by which an offer is found from a content id. Pure.
 
-Whoever knows the content id can read the record, and also sign one: the record's key is derived
-from it. So the record's sequence says nothing; the offer inside is signed by the publisher, and
-of several that are valid the one with the latest beginning counts.
+Whoever knows the content id can read the record, and also sign one, but only into a slot of their
+own: the publisher's slot key is derived from the publisher's seed. So others' records do not
+replace the publisher's, and their sequences say nothing; the offer inside is signed by the
+publisher, and of several that are valid the one with the latest beginning counts.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bitsnode.codec.keys import record_public_key, record_seal_key, record_seed
+import nacl.signing
+
+from bitsnode.codec.keys import record_public_key, record_seal_key, record_seed, slot_seed
 from bitsnode.codec.sealing import NotSealed, seal, unseal
 from bitsnode.market.errors import BadOffer, OfferError, OfferNotSigned
 from bitsnode.market.offer import Market, Quote, SignedOffer, quote
@@ -17,14 +20,12 @@ from bitsnode.wire.card import HOUR
 from bitsnode.wire.record import (
     MAX_RECORD_LIFETIME,
     RECORD_VERSION,
-    SLOT_SIZE,
     Record,
     RecordKind,
     SignedRecord,
     record_key,
 )
 
-OFFER_SLOT: Final = bytes(SLOT_SIZE)
 LIFETIME: Final = 7 * 24 * HOUR  # seconds that one record lasts; it is put again before
 
 
@@ -33,28 +34,33 @@ def offer_key(content: bytes) -> bytes:
     return record_key(record_public_key(content))
 
 
-def offer_record(signed: SignedOffer, sequence: int, bits: int, now: float) -> SignedRecord:
+def offer_record(
+    signed: SignedOffer, publisher_seed: bytes, sequence: int, bits: int, now: float
+) -> SignedRecord:
     """Return the record of an offer.
 
     Args:
         signed: the offer.
+        publisher_seed: from which its slot key comes, 32 bytes.
         sequence: higher than that of any record before.
         bits: of the record puzzle.
         now: Unix time in seconds; the record ends with the offer, a week from now at the latest.
     """
     content, offer = signed.offer.content, signed.offer
     ends = min(offer.valid_until + HOUR, int(now) + min(LIFETIME, MAX_RECORD_LIFETIME))
+    owner = slot_seed(publisher_seed, content, RecordKind.OFFER)
     record = Record(
         version=RECORD_VERSION,
         kind=RecordKind.OFFER,
         public_key=record_public_key(content),
-        slot=OFFER_SLOT,
+        slot_key=bytes(nacl.signing.SigningKey(owner).verify_key),
         sequence=sequence,
         expires=ends - ends % HOUR,
         value=seal(record_seal_key(content), signed.data),
         nonce=bytes(16),
+        salt=b"",
     )
-    return SignedRecord.sign(record.solved(bits), record_seed(content))
+    return SignedRecord.sign(record.solved(bits), record_seed(content), owner)
 
 
 def offers_in(content: bytes, records: Iterable[SignedRecord]) -> Iterator[SignedOffer]:

@@ -18,6 +18,7 @@ from bitsnode.market.testing import (
     CONTENT,
     NOW,
     PRICE,
+    PUBLISHER_SEED,
     WHITENING,
     make_offer,
     sign,
@@ -133,7 +134,7 @@ class World:
     def announce(self, signed: SignedOffer) -> None:
         """Put an offer into the DHT."""
         now = self.clock.seconds()
-        self.records.append(offer_record(signed, int(now), LOCAL.record_bits, now))
+        self.records.append(offer_record(signed, PUBLISHER_SEED, int(now), LOCAL.record_bits, now))
 
     # The chain. A redemption is mined with the next block, and final six blocks later.
 

@@ -254,7 +254,9 @@ class Selling:
         noted = attrs.evolve(sale, sequence=sequence)
         await self._keep(noted)  # a record of the same sequence would not replace it
         bits = self._tools.record_bits
-        record = await self._tools.run(lambda: offer_record(signed, sequence, bits, now))
+        record = await self._tools.run(
+            lambda: offer_record(signed, sale.publisher_seed, sequence, bits, now)
+        )
         (taken,) = await self._tools.records.put_records([record], Isolation.fresh("offer"))
         if not taken:
             raise NotAnnounced

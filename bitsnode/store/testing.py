@@ -15,7 +15,7 @@ from bitsnode.store.intake import Prices
 from bitsnode.store.shares import Geometry, ShareKey
 from bitsnode.store.store import Store
 from bitsnode.wire.messages import MAX_DATA, Allocate, Commit, Part, PutData, ReadShare
-from bitsnode.wire.record import Record, SignedRecord
+from bitsnode.wire.record import RECORD_VERSION, Record, RecordKind, SignedRecord
 
 NOW: Final = 1_800_000_000  # Unix time in seconds, a multiple of an hour
 DAY: Final = 86_400  # seconds
@@ -127,8 +127,19 @@ def sample_record(
     """Return a signed record that `PRICES` admit."""
     public_key = bytes(nacl.signing.SigningKey(seed).verify_key)
     expires = NOW + days * DAY
-    record = Record(1, 1, public_key, slot, sequence, expires, value, bytes(16))
-    return SignedRecord.sign(record.solved(PRICES.record_bits), seed)
+    owner = nacl.signing.SigningKey(slot.ljust(32, b"\0"))
+    record = Record(
+        RECORD_VERSION,
+        RecordKind.PROVIDER,
+        public_key,
+        bytes(owner.verify_key),
+        sequence,
+        expires,
+        value,
+        bytes(16),
+        b"",
+    )
+    return SignedRecord.sign(record.solved(PRICES.record_bits), seed, bytes(owner))
 
 
 class FailingDisk(Disk):

@@ -7,6 +7,7 @@ paying again, and the proof is checked at the price of one hash before any signa
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Self
 
 import attrs
@@ -45,6 +46,7 @@ def puzzle_proof(onion_key: bytes, nonce: bytes) -> bytes:
     return sha256(Context.CARD_PUZZLE, onion_key, nonce)
 
 
+@lru_cache(maxsize=8192)  # asked for at every step of a lookup, of a few hundred cards
 def node_id(onion_key: bytes, nonce: bytes) -> bytes:
     """Return the 32-byte point of the keyspace that the proof gives."""
     return sha256(Context.NODE_ID, puzzle_proof(onion_key, nonce))

@@ -73,9 +73,7 @@ def main() -> None:
         "whitening_commitment": hashlib.sha256(
             b"bits/whitening-commitment/v1" + whitening
         ).hexdigest(),
-        "provider_slot": hashlib.sha256(b"bits/provider-slot/v1" + digest + onion_key).hexdigest()[
-            :32
-        ],
+        "provider_slot_seed": hkdf(b"p" * 32, b"bits/slot-seed/v1" + digest + b"\x01" + onion_key),
         "whitened_zeros": {
             "segment": 2,
             "chunk": 515,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bitsnode.codec import keys, share_puzzle
-from bitsnode.codec.placement import provider_slot
 from bitsnode.codec.share_puzzle import SharePuzzle
 from bitsnode.codec.whitening import whiten
+from bitsnode.wire.record import RecordKind
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors/codec_formats.json").read_text())
 DIGEST = bytes.fromhex(VECTORS["digest"])
@@ -22,14 +22,15 @@ def test_keys_of_a_content_id(name: str) -> None:
 
 
 def test_other_derivations() -> None:
-    """Sealing key, chunk key, whitening key and commitment, provider slot."""
+    """Sealing key, chunk key, whitening key and commitment, seed of a slot key."""
     secret, whitening = (bytes.fromhex(VECTORS[name]) for name in ("content_secret", "whitening"))
     assert keys.record_seal_key(DIGEST).hex() == VECTORS["record_seal_key"]
     assert keys.chunk_key(secret).hex() == VECTORS["chunk_key"]
     key = keys.whitening_key(whitening, ONION_KEY, VECTORS["index"])
     assert key.hex() == VECTORS["whitening_key"]
     assert keys.whitening_commitment(whitening).hex() == VECTORS["whitening_commitment"]
-    assert provider_slot(DIGEST, ONION_KEY).hex() == VECTORS["provider_slot"]
+    seed = keys.slot_seed(b"p" * 32, DIGEST, RecordKind.PROVIDER, ONION_KEY)
+    assert seed.hex() == VECTORS["provider_slot_seed"]
 
 
 def test_the_whitening_stream() -> None:

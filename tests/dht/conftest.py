@@ -70,19 +70,25 @@ def make_record(
     expires: float = NOW + 48 * HOUR,
     value: bytes = b"sealed",
     bits: int = LOCAL.record_bits,
+    salt: bytes = b"",
 ) -> SignedRecord:
-    """Make a record signed with a 32-byte seed."""
+    """Make a record signed with a 32-byte seed, in a slot told apart by a number.
+
+    The slot of a feed is its owner's, whatever the number.
+    """
+    owner = seed if kind == RecordKind.FEED else slot.to_bytes(32, "big")
     record = Record(
-        version=1,
+        version=2,
         kind=kind,
         public_key=bytes(SigningKey(seed).verify_key),
-        slot=slot.to_bytes(16, "big"),
+        slot_key=bytes(SigningKey(owner).verify_key),
         sequence=sequence,
         expires=int(expires),
         value=value,
         nonce=bytes(16),
+        salt=salt,
     )
-    return SignedRecord.sign(record.solved(bits), seed)
+    return SignedRecord.sign(record.solved(bits), seed, owner)
 
 
 @attrs.define

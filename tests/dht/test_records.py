@@ -1,5 +1,6 @@
 """The record table, and what the responder lets into it."""
 
+import contextlib
 import secrets
 
 import attrs
@@ -15,7 +16,7 @@ from bitsnode.wire import cbor
 from bitsnode.wire.card import HOUR
 from bitsnode.wire.exchange import Caller, Refused
 from bitsnode.wire.messages import MAX_RECORDS, Done, FailureCode, FindNode, FindValue, PutRecord
-from bitsnode.wire.record import MAX_RECORD_LIFETIME, RecordKind
+from bitsnode.wire.record import MAX_RECORD_LIFETIME, RecordKind, SignedRecord
 from bitsnode.wire.schema import to_map
 
 OWN = bytes(32)
@@ -57,9 +58,9 @@ def storer(make):
 
 
 def resign(signed, change):
-    """Return signed bytes with the payload or signature changed."""
-    payload, signature = cbor.decode(signed.data, 1 << 20)
-    return cbor.encode(change(payload, signature))
+    """Return signed bytes with the payload or signature changed, in the same slot."""
+    payload, signature, owned = cbor.decode(signed.data, 1 << 20)
+    return cbor.encode([*change(payload, signature), owned])
 
 
 def with_field(signed, key, value):
@@ -120,12 +121,50 @@ def test_d4_nothing_but_a_higher_sequence_of_the_same_key_replaces_a_record(stor
     assert storer.records.get(kept.record.key, make.now) == [newer]
 
 
+def test_d4_a_reader_cannot_replace_a_record_of_another_slot_key(storer, make):
+    """Who knows the content id can sign with its key, and still reaches only slots of their own."""
+    seed = secrets.token_bytes(32)
+    kept = make.record(seed, slot=1, sequence=1, kind=RecordKind.OFFER)
+    storer.ask(PutRecord(kept.data))
+    theirs = make.record(seed, slot=2, sequence=1 << 52, kind=RecordKind.OFFER)
+    storer.ask(PutRecord(theirs.data))
+    stolen = attrs.evolve(theirs.record, slot_key=kept.record.slot_key).solved(LOCAL.record_bits)
+    forged = SignedRecord.sign(stolen, seed, (2).to_bytes(32, "big"))
+    assert storer.refuses(forged.data) == FailureCode.MALFORMED
+    assert storer.records.get(kept.record.key, make.now) == [kept, theirs]
+
+
+def test_d5_two_values_of_one_sequence_are_both_kept_and_given(storer, make):
+    """A feed's owner that signs two heads has left a proof; a later head does not wipe it out."""
+    seed = secrets.token_bytes(32)
+    feed = [
+        make.record(seed, kind=RecordKind.FEED, sequence=sequence, value=value, salt=b"shop")
+        for sequence, value in ((4, b"one"), (4, b"two"), (4, b"three"), (5, b"later"))
+    ]
+    for signed in feed:
+        assert storer.ask(PutRecord(signed.data)) == Done()
+    found = storer.ask(FindValue(feed[0].record.key)).records
+    assert set(found) == {feed[3].data, feed[1].data}
+    assert storer.refuses(feed[0].data) == FailureCode.STALE
+
+
+def test_d5_an_owner_may_prolong_a_head(storer, make):
+    """The same value signed again to expire later replaces the earlier one, and is no proof."""
+    seed = secrets.token_bytes(32)
+    first = make.record(seed, kind=RecordKind.FEED, sequence=4)
+    longer = make.record(seed, kind=RecordKind.FEED, sequence=4, expires=make.now + 96 * HOUR)
+    storer.ask(PutRecord(first.data))
+    storer.ask(PutRecord(longer.data))
+    assert storer.records.get(first.record.key, make.now) == [longer]
+    assert storer.refuses(first.data) == FailureCode.STALE
+
+
 @pytest.mark.parametrize("point", [bytes(32), b"\1" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f"])
 def test_d4_small_order_keys_are_refused(storer, make, point):
     """A key of small order, for which any message has a valid signature, signs nothing here."""
     record = attrs.evolve(make.record(bytes(32)).record, public_key=point).solved(4)
     signature = b"\1" + bytes(63)  # R = identity, s = 0: verifies for the identity key
-    data = cbor.encode([cbor.encode(to_map(record)), signature])
+    data = cbor.encode([cbor.encode(to_map(record)), signature, signature])
     assert storer.refuses(data) == FailureCode.MALFORMED
 
 
@@ -139,13 +178,38 @@ def test_kinds_do_not_share_slots(storer, make):
     assert len(storer.records.get(placement.record.key, make.now)) == 2
 
 
+def worked(make, seed, bits, **fields):
+    """Return a record whose work is so many bits and no more."""
+    record = make.record(seed, bits=bits, **fields)
+    while record.record.work != bits:
+        record = make.record(seed, bits=bits, value=secrets.token_bytes(8), **fields)
+    return record
+
+
+def test_where_places_are_few_more_work_wins(make):
+    """To keep a record out somebody has to outdo its work in every place."""
+    table, seed = RecordTable(OWN), secrets.token_bytes(32)
+    places = CAPS[RecordKind.PLACEMENT].slots
+    flood = [worked(make, seed, 6, kind=RecordKind.PLACEMENT, slot=n) for n in range(places)]
+    for record in flood:
+        table.put(record, make.now)
+    poor = worked(make, seed, 6, kind=RecordKind.PLACEMENT, slot=99)
+    with pytest.raises(Refused):
+        table.put(poor, make.now)
+    rich = worked(make, seed, 7, kind=RecordKind.PLACEMENT, slot=99)
+    table.put(rich, make.now)
+    kept = table.get(rich.record.key, make.now)
+    assert rich in kept
+    assert len(kept) == places
+
+
 def test_slots_of_a_key_are_capped_per_kind(make):
     """A flood of providers fills its own share of the key and leaves room for the placement."""
     table, seed = RecordTable(OWN), secrets.token_bytes(32)
     for slot in range(CAPS[RecordKind.PROVIDER].slots):
-        table.put(make.record(seed, slot=slot), make.now)
+        table.put(worked(make, seed, 4, slot=slot), make.now)
     with pytest.raises(Refused) as caught:
-        table.put(make.record(seed, slot=999), make.now)
+        table.put(worked(make, seed, 4, slot=999), make.now)
     assert caught.value.code == FailureCode.FULL
     table.put(make.record(seed, slot=3, sequence=2), make.now)
     table.put(make.record(seed, kind=RecordKind.PLACEMENT), make.now)
@@ -156,9 +220,10 @@ def test_bytes_of_a_key_are_capped(make):
     """Large provider records reach the key's byte limit before its slots run out."""
     table, seed = RecordTable(OWN), secrets.token_bytes(32)
     for slot in range(4):
-        table.put(make.record(seed, slot=slot, value=bytes(15_000)), make.now)
-    with pytest.raises(Refused):
-        table.put(make.record(seed, slot=4, value=bytes(15_000)), make.now)
+        table.put(make.record(seed, slot=slot, value=bytes(15_000), bits=0), make.now)
+    for slot in range(4, 12):
+        with contextlib.suppress(Refused):  # or it costs another its place
+            table.put(make.record(seed, slot=slot, value=bytes(15_001)), make.now)
     assert table.size <= CAPS[RecordKind.PROVIDER].size
 
 

@@ -10,6 +10,11 @@ from bitsnode.dht.records import Changes
 from bitsnode.dht.saved import Saved, SavedByNewer, SavedUnusable
 
 
+def place(signed):
+    """Return where a record is kept."""
+    return (signed.record.key, signed.record.kind, signed.record.slot)
+
+
 def test_what_was_saved_is_there_after_reopening(tmp_path, make):
     """Contacts are replaced as a whole, records by slot."""
     path = tmp_path / "dht.sqlite"
@@ -18,9 +23,9 @@ def test_what_was_saved_is_there_after_reopening(tmp_path, make):
     saved.save_contacts([make.card()])
     saved.save_contacts([card])
     gone = make.record(secrets.token_bytes(32))
-    saved.save_records(Changes((record, gone), ()))
-    slot = (gone.record.key, gone.record.kind, gone.record.slot)
-    saved.save_records(Changes((), (slot,)))
+    kept = [(place(signed), signed) for signed in (record, gone)]
+    saved.save_records(Changes(tuple(kept), ()))
+    saved.save_records(Changes((), (place(gone),)))
     saved.close()
     saved = Saved(path)
     assert saved.contacts() == [(card.card.onion_key, card.data)]

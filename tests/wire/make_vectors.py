@@ -47,8 +47,8 @@ from bitsnode.wire.relay_messages import (
     AskRelay,
     RelayTerms,
     SubmitRedeem,
-    Submitted,
     SubmitSweep,
+    Submitted,
 )
 from bitsnode.wire.schema import to_map
 from onion.keys import OnionKey
@@ -56,6 +56,7 @@ from onion.keys import OnionKey
 VECTORS = Path(__file__).parent.parent / "vectors" / "wire_messages.json"
 CARD_SEED = bytes(range(32))
 RECORD_SEED = bytes(range(32, 64))
+SLOT_SEED = bytes(range(64, 96))
 EXPIRES = 1_800_000_000  # seconds, a multiple of an hour
 CARD_BITS = 8
 RECORD_BITS = 4
@@ -73,8 +74,9 @@ def sample_card() -> SignedCard:
 def sample_record() -> SignedRecord:
     """The record of a fixed seed."""
     public = OnionKey(RECORD_SEED).public_key
-    record = Record(1, RecordKind.PROVIDER, public, b"\x02" * 16, 9, EXPIRES, b"sealed", bytes(16))
-    return SignedRecord.sign(record.solved(RECORD_BITS), RECORD_SEED)
+    owner = OnionKey(SLOT_SEED).public_key
+    record = Record(2, RecordKind.PROVIDER, public, owner, 9, EXPIRES, b"sealed", bytes(16), b"")
+    return SignedRecord.sign(record.solved(RECORD_BITS), RECORD_SEED, SLOT_SEED)
 
 
 def samples() -> list[Any]:
@@ -165,6 +167,8 @@ def main() -> None:
             "fields": {k: plain(v) for k, v in attrs.asdict(record.record).items()},
             "data": record.data.hex(),
             "key": record_key(record.record.public_key).hex(),
+            "slot_seed": SLOT_SEED.hex(),
+            "slot": record.record.slot.hex(),
         },
     }
     VECTORS.write_text(json.dumps(vectors, indent=1) + "\n")

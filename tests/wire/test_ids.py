@@ -89,6 +89,6 @@ def test_contexts_are_distinct_and_none_begins_another() -> None:
     for one in values:
         assert one.isascii()
         assert one.startswith(b"bits/")
-        assert one.endswith(b"/v1")
+        assert one[-3:-1] == b"/v"
         assert sum(other.startswith(one) for other in values) == 1
     assert sha256(b"a", b"b") == sha256(b"ab") == hashlib.sha256(b"ab").digest()

@@ -31,21 +31,23 @@ from onion.keys import OnionKey
 NOW = 500_000 * HOUR
 BITS = 4
 KEY = OnionKey(b"r" * 32)
+OWNER = OnionKey(b"s" * 32)
 ORDER = 2**252 + 27742317777372353535851937790883648493  # L of RFC 8032 §5.1
 BASE = bytes([0x58]) + bytes([0x66] * 31)  # B of RFC 8032 §5.1, encoded
 IDENTITY = bytes([1]) + bytes(31)
 
 RECORD = Record(
-    version=1,
+    version=2,
     kind=RecordKind.PROVIDER,
     public_key=KEY.public_key,
-    slot=b"s" * 16,
+    slot_key=OWNER.public_key,
     sequence=5,
     expires=NOW + 24 * HOUR,
     value=b"sealed",
     nonce=bytes(16),
+    salt=b"",
 ).solved(BITS)
-SIGNED = SignedRecord.sign(RECORD, KEY.seed)
+SIGNED = SignedRecord.sign(RECORD, KEY.seed, OWNER.seed)
 
 
 def parse(data: bytes) -> SignedRecord:
@@ -55,7 +57,15 @@ def parse(data: bytes) -> SignedRecord:
 
 def changed(**changes: Any) -> bytes:
     """The record with changes, paid for and signed again."""
-    return SignedRecord.sign(attrs.evolve(RECORD, **changes).solved(BITS), KEY.seed).data
+    record = attrs.evolve(RECORD, **changes).solved(BITS)
+    return SignedRecord.sign(record, KEY.seed, OWNER.seed).data
+
+
+def both(payload: bytes, signature: bytes | None = None, owned: bytes | None = None) -> bytes:
+    """A record of these bytes, with the signatures of its keys unless others are given."""
+    signature = KEY.sign(Context.RECORD + payload) if signature is None else signature
+    owned = OWNER.sign(Context.SLOT_SIGNATURE + payload) if owned is None else owned
+    return cbor.encode([payload, signature, owned])
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_record_in_order_is_taken(steps: list[str]) -> None:
     """It comes back as it was signed, under the key of its public key."""
     assert parse(SIGNED.data) == SIGNED
-    assert steps == ["verify"]
+    assert steps == ["verify", "verify"]
     assert SIGNED.record.key == record_key(KEY.public_key)
 
 
@@ -89,7 +99,8 @@ def test_the_largest_record_fits() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"slot": b"t" * 16},
+        {"slot_key": OnionKey(b"t" * 32).public_key},
+        {"salt": b"salt"},
         {"sequence": 6},
         {"expires": RECORD.expires + HOUR},
         {"value": b"other"},
@@ -104,7 +115,7 @@ def test_d6_a_proof_pays_for_one_value_only(steps: list[str], changes: dict[str,
         other = attrs.evolve(paid, **changes)
         if leading_zero_bits(other.proof()) < BITS:
             break
-    data = SignedRecord.sign(other, KEY.seed).data
+    data = SignedRecord.sign(other, KEY.seed, OWNER.seed).data
     with pytest.raises(BadRecord, match="puzzle"):
         parse(data)
     assert steps == []
@@ -124,9 +135,8 @@ def test_d4_a_sequence_from_the_far_future_is_refused() -> None:
     """No sequence can be set that nobody could ever replace by a higher one."""
     body = {**to_map(RECORD), 5: 1 << 63}
     payload = cbor.encode(body)
-    signature = KEY.sign(Context.RECORD + payload)
     with pytest.raises(RemoteProtocolError):
-        parse(cbor.encode([payload, signature]))
+        parse(both(payload))
 
 
 def test_d4_a_signature_of_another_key_or_purpose_is_refused() -> None:
@@ -140,15 +150,39 @@ def test_d4_a_signature_of_another_key_or_purpose_is_refused() -> None:
         b"",
     ):
         with pytest.raises(BadRecord, match="not signed"):
-            parse(cbor.encode([payload, signature]))
+            parse(both(payload, signature))
+
+
+def test_d4_a_slot_of_another_key_is_refused() -> None:
+    """Who knows the content id, and with it the record's key, cannot write in another's slot."""
+    payload = cbor.encode(to_map(RECORD))
+    for owned in (KEY.sign(Context.SLOT_SIGNATURE + payload), OWNER.sign(Context.RECORD + payload)):
+        with pytest.raises(BadRecord, match="not signed"):
+            parse(both(payload, owned=owned))
+    assert parse(both(payload)).record == RECORD
+
+
+def test_a_feed_is_its_owners_alone() -> None:
+    """A feed's slot key is its public key; other kinds have no salt."""
+    feed = attrs.evolve(RECORD, kind=RecordKind.FEED, slot_key=KEY.public_key, salt=b"shop")
+    feed = feed.solved(BITS)
+    found = parse(SignedRecord.sign(feed, KEY.seed, KEY.seed).data)
+    assert found.record.key == record_key(KEY.public_key, b"shop") != record_key(KEY.public_key)
+    with pytest.raises(BadRecord, match="slot that is not its owner's"):
+        parse(changed(kind=RecordKind.FEED))
+    with pytest.raises(BadRecord, match="salt"):
+        parse(changed(salt=b"shop"))
 
 
 def test_d4_a_malleable_signature_is_refused() -> None:
     """S + L must not pass as a second signature of the same record."""
-    payload, signature = cbor.decode(SIGNED.data, MAX_RECORD)
+    payload, signature, owned = cbor.decode(SIGNED.data, MAX_RECORD)
     s = int.from_bytes(signature[32:], "little") + ORDER
     with pytest.raises(BadRecord, match="not signed"):
-        parse(cbor.encode([payload, signature[:32] + s.to_bytes(32, "little")]))
+        parse(both(payload, signature[:32] + s.to_bytes(32, "little"), owned))
+    s = int.from_bytes(owned[32:], "little") + ORDER
+    with pytest.raises(BadRecord, match="not signed"):
+        parse(both(payload, signature, owned[:32] + s.to_bytes(32, "little")))
 
 
 def test_d4_a_small_order_key_is_refused() -> None:
@@ -158,7 +192,10 @@ def test_d4_a_small_order_key_is_refused() -> None:
     signature = BASE + (1).to_bytes(32, "little")
     Ed25519PublicKey.from_public_bytes(IDENTITY).verify(signature, Context.RECORD + payload)
     with pytest.raises(BadRecord, match="not signed"):
-        parse(cbor.encode([payload, signature]))
+        parse(both(payload, signature))
+    payload = cbor.encode(to_map(attrs.evolve(RECORD, slot_key=IDENTITY).solved(BITS)))
+    with pytest.raises(BadRecord, match="not signed"):
+        parse(both(payload, owned=signature))
 
 
 @given(st.integers(0, len(SIGNED.data) - 1), st.integers(1, 255))

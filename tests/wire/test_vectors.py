@@ -98,19 +98,24 @@ def test_a_record_has_exactly_these_bytes() -> None:
     found = SignedRecord.parse(bytes.fromhex(vector["data"]), puzzle_bits=4, now=1_799_999_000)
     fields = {name: read(value) for name, value in vector["fields"].items()}
     assert attrs.asdict(found.record) == fields
-    payload, signature = signed(vector)
+    payload, signature, owned = cbor.decode(bytes.fromhex(vector["data"]), 1 << 16)
     key = Ed25519PublicKey.from_public_bytes(fields["public_key"])
-    key.verify(signature, b"bits/record/v1" + payload)
+    key.verify(signature, b"bits/record/v2" + payload)
+    owner = Ed25519PublicKey.from_public_bytes(fields["slot_key"])
+    owner.verify(owned, b"bits/record-slot-signature/v1" + payload)
+    slot = hashlib.sha256(b"bits/record-slot/v1" + fields["slot_key"]).hexdigest()[:32]
+    assert found.record.slot.hex() == vector["slot"] == slot
     dht_key = hashlib.sha256(b"bits/record-key/v1" + fields["public_key"]).hexdigest()
     assert found.record.key.hex() == vector["key"] == dht_key
     proof = hashlib.sha256(
-        b"bits/record-puzzle/v1"
+        b"bits/record-puzzle/v2"
         + fields["public_key"]
-        + fields["slot"]
+        + fields["slot_key"]
         + bytes([fields["kind"]])
         + fields["sequence"].to_bytes(8, "big")
         + fields["expires"].to_bytes(8, "big")
         + hashlib.sha256(fields["value"]).digest()
+        + hashlib.sha256(fields["salt"]).digest()
         + fields["nonce"]
     ).digest()
     assert proof[0] < 16

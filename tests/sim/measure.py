@@ -1,0 +1,154 @@
+"""Measures lookups: what is found, at what cost, after how many hops."""
+
+import math
+import secrets
+
+import attrs
+
+from bitsnode.errors import BitsError
+from bitsnode.ids import distance
+from bitsnode.wire.card import HOUR
+from bitsnode.wire.messages import Contacts, K, Records
+from onion.address import OnionAddress
+from onion.isolation import Isolation
+from tests.sim.records import make_record
+from tests.sim.world import SimNode, World
+
+AT_ONCE = 50  # lookups side by side
+
+
+@attrs.frozen
+class Outcome:
+    """What one reader saw.
+
+    Attributes:
+        found: whether the record came back.
+        stored: nodes that said they keep it, when it was put.
+        seconds: of the lookup.
+        questions: that it took.
+        hops: from the reader's table to the nearest node asked.
+    """
+
+    found: bool
+    stored: int
+    seconds: float
+    questions: int
+    hops: int
+
+
+@attrs.frozen
+class Measured:
+    """Outcomes of many lookups, summed up."""
+
+    lookups: int
+    found: float
+    questions: float
+    hops: float
+    median: float
+    p95: float
+
+    @classmethod
+    def of(cls, outcomes: list[Outcome]) -> "Measured":
+        """Sum up."""
+        count = len(outcomes)
+        times = sorted(outcome.seconds for outcome in outcomes)
+        return cls(
+            count,
+            sum(outcome.found for outcome in outcomes) / count,
+            sum(outcome.questions for outcome in outcomes) / count,
+            sum(outcome.hops for outcome in outcomes) / count,
+            times[count // 2],
+            times[min(count - 1, math.ceil(count * 0.95))],
+        )
+
+
+@attrs.frozen
+class Stored:
+    """A record that was put.
+
+    Attributes:
+        seed: that signed it.
+        key: where, 32 bytes.
+        data: the signed record.
+        taken: nodes that said they keep it.
+    """
+
+    seed: bytes
+    key: bytes
+    data: bytes
+    taken: int
+
+
+async def put(world: World, node: SimNode, seed: bytes, slot: bytes = b"") -> Stored:
+    """Put a record signed with a seed, as nobody."""
+    expires = world.clock.seconds() // HOUR * HOUR + 24 * HOUR
+    record = make_record(seed, slot, expires=expires)
+    isolation = Isolation.fresh("put")
+    taken = await node.service.put_record(record, isolation)
+    node.peers.close(isolation)
+    return Stored(seed, record.record.key, record.data, taken)
+
+
+async def get(world: World, node: SimNode, stored: Stored) -> Outcome:
+    """Look the record up as nobody."""
+    isolation = Isolation.fresh("get")
+    begun = world.clock.seconds()
+    log = node.peers.log(isolation)
+    try:
+        found = await node.service.get_records(stored.key, isolation)
+    except BitsError:
+        found = []
+    node.peers.close(isolation)
+    return Outcome(
+        any(signed.data == stored.data for signed in found),
+        stored.taken,
+        world.clock.seconds() - begun,
+        len(log),
+        _hops(world, stored.key, log),
+    )
+
+
+def puts(world: World, count: int) -> list[Stored]:
+    """Have honest nodes put records, a few at a time."""
+    stored: list[Stored] = []
+    while len(stored) < count:
+        batch = min(AT_ONCE, count - len(stored))
+        nodes = [world.draws.choice(world.living) for _ in range(batch)]
+        work = [put(world, node, secrets.token_bytes(32)) for node in nodes]
+        stored += world.run_all(work)
+    return stored
+
+
+def put_at(world: World, stored: Stored) -> Stored:
+    """Have an honest node put another record of a record's key."""
+    node = world.draws.choice(world.living)
+    return world.run(put(world, node, stored.seed, b"another"))
+
+
+def gets(world: World, stored: list[Stored]) -> Measured:
+    """Have honest nodes look records up, a few at a time."""
+    outcomes: list[Outcome] = []
+    for first in range(0, len(stored), AT_ONCE):
+        batch = stored[first : first + AT_ONCE]
+        work = [get(world, world.draws.choice(world.living), one) for one in batch]
+        outcomes += world.run_all(work)
+    return Measured.of(outcomes)
+
+
+def _hops(world: World, key: bytes, log: list[tuple[OnionAddress, object]]) -> int:
+    """Return how many hops from the reader's own table the nearest node that answered was."""
+    depth: dict[bytes, int] = {}
+    nearest = 0
+    best = 1 << 256
+    for address, reply in log:
+        own = depth.setdefault(address.public_key, 1)
+        end = world.fabric.ends[address]
+        far = distance(end.card.card.node_id, key)
+        if far < best:
+            best, nearest = far, own
+        cards = reply.cards if isinstance(reply, Contacts | Records) else ()
+        for data in cards[:K]:
+            child = world.keys_of.get(data)
+            if child is not None:
+                depth.setdefault(child, own + 1)
+    return nearest

@@ -1,0 +1,151 @@
+"""What is done to a network, and what is measured of it."""
+
+from collections.abc import Iterator
+
+import attrs
+
+from bitsnode.ids import ID_BITS
+from tests.sim.attackers import Conspiracy, Sybil, conspire, haunt
+from tests.sim.measure import Measured, Stored, gets, put_at, puts
+from tests.sim.world import SimNode, World
+
+JOIN_SECONDS = 1.0  # between newcomers
+SETTLE_SECONDS = 900.0  # after the last one
+ATTACK_SECONDS = 600.0  # that an attack lasts before lookups are measured
+PREFIX_MARGIN = 1  # bits by which ground ids are nearer to a key than the nearest honest one
+
+
+@attrs.frozen
+class Row:
+    """One line of the report.
+
+    Attributes:
+        name: what was done.
+        nodes: there, hostile ones among them.
+        hostile: how many of them.
+        stored: nodes that keep a record, on average.
+        measured: lookups.
+        goal: least share of them that must find the record; 0 for no goal.
+        alarms: honest readers that show an alarm, after lookups of a key that is surrounded.
+    """
+
+    name: str
+    nodes: int
+    hostile: int
+    stored: float
+    measured: Measured
+    goal: float = 0.0
+    alarms: int | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal was met; a goal is also met by alarms, where there are any."""
+        return self.measured.found >= self.goal or bool(self.alarms)
+
+
+def _row(world: World, name: str, lookups: int, goal: float) -> Row:
+    stored = puts(world, lookups)
+    hostile = sum(node.alive and not node.honest for node in world.nodes)
+    return Row(
+        name,
+        len(world.living) + hostile,
+        hostile,
+        sum(one.taken for one in stored) / lookups,
+        gets(world, stored),
+        goal,
+    )
+
+
+def settled(seed: int, nodes: int, sybils: int = 0) -> tuple[World, Conspiracy]:
+    """Return a network of nodes that joined one after another, hostile ones among them."""
+    world = World(seed)
+    kind, conspiracy = conspire()
+    hostile = {round((number + 0.5) * nodes / sybils) for number in range(sybils)}
+    for number in range(nodes):
+        world.grow(1, JOIN_SECONDS, kind if number in hostile else SimNode)
+    world.pass_time(SETTLE_SECONDS)
+    return world, conspiracy
+
+
+def healthy(seed: int, nodes: int, lookups: int) -> Iterator[Row]:
+    """Lookups where all is well, and then with a fifth of all nodes gone at once."""
+    world, _ = settled(seed, nodes)
+    yield _row(world, "all well", lookups, 0.999)
+    yield from decimated(world, lookups)
+    world.stop()
+
+
+def decimated(world: World, lookups: int) -> Iterator[Row]:
+    """A fifth of all nodes is gone at once, and nobody knows yet."""
+    stored = puts(world, lookups)
+    for node in world.draws.sample(world.living, len(world.living) // 5):
+        node.die()
+    measured = gets(world, stored)
+    taken = sum(one.taken for one in stored) / lookups
+    yield Row("a fifth gone at once", len(world.living), 0, taken, measured, 0.999)
+
+
+def all_of_it(seed: int, nodes: int, lookups: int, goals: dict[int, float]) -> Iterator[Row]:
+    """Everything in one network, one after the other: it takes long to grow a large one.
+
+    Args:
+        seed: of all that is drawn.
+        nodes: in all; those that turn hostile later are among them, and behave until then.
+        lookups: of each step.
+        goals: least share found, by percent of hostile nodes.
+    """
+    world, conspiracy = settled(seed, nodes, nodes * max(goals) // 100)
+    yield _row(world, "all well", lookups, 0.999)
+    yield from invaded(world, conspiracy, lookups, goals)
+    yield from eclipsed(world, lookups)
+    yield from decimated(world, lookups)
+    world.stop()
+
+
+def invaded(
+    world: World, conspiracy: Conspiracy, lookups: int, goals: dict[int, float]
+) -> Iterator[Row]:
+    """More and more of the nodes turn hostile, at last name ghosts as well, and then relent."""
+    sybils = [node for node in world.nodes if isinstance(node, Sybil)]
+    asleep = world.draws.sample(sybils, len(sybils))
+    for percent, goal in sorted(goals.items()):
+        while asleep and len(sybils) - len(asleep) < len(world.nodes) * percent // 100:
+            asleep.pop().turn()
+        world.pass_time(ATTACK_SECONDS)
+        yield _row(world, f"{percent} % Sybils", lookups, goal)
+    haunt(conspiracy, world)
+    world.pass_time(ATTACK_SECONDS)
+    yield _row(world, f"{max(goals)} % Sybils naming ghosts", lookups, 0.0)
+    for sybil in sybils:
+        sybil.relent()
+    world.pass_time(ATTACK_SECONDS)
+
+
+def eclipsed(world: World, lookups: int, ground: int = 200) -> Iterator[Row]:
+    """Identities ground to be the nearest to one key; its record is put before and after."""
+    kind, _ = conspire()
+    (before,) = puts(world, 1)
+    bits = len(world.living).bit_length() + PREFIX_MARGIN
+    shift = ID_BITS - bits
+    prefix = int.from_bytes(before.key, "big") >> shift
+    attackers = []
+    for _ in range(ground):
+        sybil = world.add(kind, lambda one: int.from_bytes(one, "big") >> shift == prefix)
+        attackers.append(sybil)
+        sybil.turn()
+        world.join(sybil)
+        world.pass_time(JOIN_SECONDS)
+    world.pass_time(ATTACK_SECONDS)
+    yield _eclipsed(world, f"{ground} ground ids; put before", before, lookups, ground)
+    after = put_at(world, before)
+    yield _eclipsed(world, f"{ground} ground ids; put after", after, lookups, ground)
+    for sybil in attackers:
+        sybil.die()
+    world.pass_time(ATTACK_SECONDS)
+
+
+def _eclipsed(world: World, name: str, stored: Stored, lookups: int, ground: int) -> Row:
+    measured = gets(world, [stored] * lookups)
+    alarms = sum(bool(node.service.status().alarms) for node in world.living)
+    count = len(world.living) + ground
+    return Row(name, count, ground, stored.taken, measured, 0.99, alarms)

@@ -1,0 +1,85 @@
+"""What the simulation does cheaper than the program, and nothing else.
+
+- Randomness of `secrets` comes from the seed, so that a run can be repeated.
+- A signature that was found good is not computed again: a thousand nodes check the same bytes.
+  Profiled at 1,000 nodes, signatures took four fifths of the time without this.
+- Garbage is looked for rarely: there are millions of objects, and hardly any cycles.
+- Contacts and records are saved in memory instead of in a thousand SQLite files.
+"""
+
+import contextlib
+import gc
+import random
+import secrets
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from bitsnode.dht.records import Changes
+from bitsnode.wire.card import SignedCard
+from bitsnode.wire.record import SignedRecord
+
+
+@contextlib.contextmanager
+def shortcuts(seed: int) -> Iterator[None]:
+    """Take the shortcuts while inside."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(500_000, 50, 100)
+    with (
+        patch.object(secrets, "_sysrand", random.Random(seed)),
+        patch.object(SignedCard, "parse", _remembering(SignedCard, "card")),
+        patch.object(SignedRecord, "parse", _remembering(SignedRecord, "record")),
+    ):
+        try:
+            yield
+        finally:
+            gc.set_threshold(*thresholds)
+
+
+def _remembering(cls: Any, part: str) -> Any:
+    """Return ``cls.parse`` that checks the same bytes once; time is looked at each time."""
+    parse = cls.parse
+    known: dict[tuple[bytes, int], Any] = {}
+
+    def parsed(data: bytes, *, now: float, puzzle_bits: int, **others: Any) -> Any:
+        found = known.get((data, puzzle_bits))
+        if found is None or getattr(found, part).expires <= now:
+            found = parse(data, now=now, puzzle_bits=puzzle_bits, **others)
+            known[found.data, puzzle_bits] = found
+        return found
+
+    return staticmethod(parsed)
+
+
+class MemorySaved:
+    """See `bitsnode.dht.saved.Saved`; what a node saved stays in the dictionary given."""
+
+    def __init__(self, kept: dict[str, Any]) -> None:
+        self._kept = kept
+
+    def contacts(self) -> list[tuple[bytes, bytes]]:
+        """See `Saved.contacts`."""
+        return [(card.card.onion_key, card.data) for card in self._kept.get("contacts", [])]
+
+    def records(self) -> list[bytes]:
+        """See `Saved.records`."""
+        return [signed.data for signed in self._kept.get("records", {}).values()]
+
+    def save_contacts(self, cards: Any) -> None:
+        """See `Saved.save_contacts`."""
+        self._kept["contacts"] = list(cards) or self._kept.get("contacts", [])
+
+    def save_records(self, changes: Changes) -> None:
+        """See `Saved.save_records`."""
+        records = self._kept.setdefault("records", {})
+        for slot in changes.dropped:
+            records.pop(slot, None)
+        records.update(changes.kept)
+
+    def replace_records(self, records: Any) -> None:
+        """See `Saved.replace_records`."""
+        self._kept["records"] = {}
+        self.save_records(Changes(tuple(records), ()))
+
+    def close(self) -> None:
+        """See `Saved.close`."""
