@@ -202,6 +202,19 @@ def test_p4_what_is_no_http_is_refused_in_our_words(
     assert wire.lost
 
 
+def test_p4_what_follows_a_refusal_is_dropped(site: ShopSite, clock: Clock) -> None:
+    """Also while the refusal waits for its reader: no later line becomes a request."""
+    wire = Wire(site, clock)
+    wire.stream.pauseProducing()
+    wire.send(b"nonsense\r\n")
+    for line in (PAGE + b"\r\n").split(b"\r\n")[:-1]:
+        wire.send(line + b"\r\n")
+    wire.stream.resumeProducing()
+    wire.flush()
+    assert wire.got.count(b"HTTP/1.1 ") == 1
+    assert wire.lost
+
+
 def test_p4_endless_headers_are_cut_off(site: ShopSite, clock: Clock) -> None:
     """Long before they fill the memory, whether in many lines or in one that is continued."""
     for line in (b"A: b\r\n", b" more\r\n", b"A: " + b"b" * 4_000 + b"\r\n"):
