@@ -4,10 +4,6 @@ All of it may be seen by everybody but the links, which are sealed. Its methods 
 may call them, and each is one transaction.
 """
 
-import base64
-import hashlib
-import hmac
-import secrets
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +15,11 @@ from bitsnode.codec.link import Link
 from bitsnode.ids import ContentId
 from bitsnode.ledger.database import Database
 from bitsnode.shop import texts
+from bitsnode.shop.blobs import Blobs
 from bitsnode.shop.catalogue_rows import COLUMNS, MIGRATIONS, NAMES, from_row, of_draft, to_row
 from bitsnode.shop.errors import (
     ItemInShop,
     NoShop,
-    NoSuchBlob,
     NoSuchItem,
     TooManyItems,
 )
@@ -40,11 +36,11 @@ from bitsnode.shop.items import (
 )
 from bitsnode.shop.search import fts_query
 from bitsnode.shop.secrets import Secrets
+from bitsnode.shop.writing import written
 
 MAX_ITEMS: Final = 5_000
 PAGE: Final = 24  # items
 MAX_PAGE: Final = 100  # items
-NAME_LENGTH: Final = 26  # characters of base32 of a blob's name
 
 
 class Catalogue:
@@ -62,7 +58,7 @@ class Catalogue:
         self._key = key
         self._lock = threading.Lock()
         self.database = Database(path, MIGRATIONS, "shop")
-        self._naming = self._naming_key()
+        self._blobs = Blobs(self.database)
 
     def close(self) -> None:
         """Close the file."""
@@ -83,7 +79,7 @@ class Catalogue:
 
     def set_profile(self, profile: Profile) -> None:
         """Keep what the shop says of itself."""
-        with self._lock, self.database.transaction():
+        with self._lock, written(self.database):
             self.database.rows("DELETE FROM profile")
             self.database.rows(
                 "INSERT INTO profile VALUES (?, ?, ?)", *attrs.astuple(profile, recurse=False)
@@ -104,12 +100,12 @@ class Catalogue:
         """
         content = draft.link.content_id
         sealed = Secrets.of(draft.link, draft.publisher_seed).seal(self._key)
-        with self._lock, self.database.transaction():
+        with self._lock, written(self.database):
             if self.database.rows("SELECT 1 FROM items WHERE content = ?", content.digest):
                 raise ItemInShop
             if self.database.rows("SELECT count(*) FROM items") >= [(MAX_ITEMS,)]:
                 raise TooManyItems
-            blobs = self._keep(draft.thumbnail), self._keep(draft.preview)
+            blobs = self._blobs.keep(draft.thumbnail), self._blobs.keep(draft.preview)
             item = of_draft(draft, fresh_id(), blobs, day_of(now))
             self.database.rows(
                 f"INSERT INTO items ({COLUMNS}, sealed) VALUES ({'?, ' * len(NAMES)}?)",  # noqa: S608
@@ -263,36 +259,13 @@ class Catalogue:
         Raises:
             NoSuchBlob: there is none.
         """
-        for row in self._select("SELECT media_type, data FROM blobs WHERE name = ?", name):
-            return Blob(*row)
-        raise NoSuchBlob
+        with self._lock:
+            return self._blobs.find(name)
 
     # Inside
 
-    def _naming_key(self) -> bytes:
-        """Return the key of blobs' names, drawn when the file was made.
-
-        Under a key, a name does not tell whether the shop has a picture that somebody knows.
-        """
-        with self._lock, self.database.transaction():
-            for (key,) in self._rows("SELECT key FROM naming"):
-                return bytes(key)
-            key = secrets.token_bytes(32)
-            self.database.rows("INSERT INTO naming VALUES (?)", key)
-            return key
-
-    def _keep(self, blob: Blob | None) -> str:
-        if blob is None:
-            return ""
-        digest = hmac.digest(self._naming, blob.data, hashlib.sha256)
-        name = base64.b32encode(digest).decode("ascii").lower()[:NAME_LENGTH]
-        self.database.rows(
-            "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)", name, blob.media_type, blob.data
-        )
-        return name
-
     def _change(self, item_id: str, **values: Any) -> Item:
-        with self._lock, self.database.transaction():
+        with self._lock, written(self.database):
             rows = self._rows(f"SELECT {COLUMNS} FROM items WHERE id = ?", item_id)  # noqa: S608
             if not rows:
                 raise NoSuchItem

@@ -72,5 +72,9 @@ class TooManyClaims(ShopError):
     """Too many claim codes were tried; try again in a moment."""
 
 
+class ShopDiskError(ShopError):
+    """The shop could not write that down."""
+
+
 class ShopSealed(ShopError):
     """The shop's file does not open with its key; restore both from the same backup."""

@@ -81,6 +81,9 @@ class Orders:
         clock: the reactor's time; its seconds are Unix time.
         run: carries out in a thread what waits for the disk.
 
+    Attributes:
+        store: the file.
+
     Raises:
         LedgerFileTooNew, LedgerFileDamaged, LedgerFileForeign: the file cannot be used.
     """
@@ -94,7 +97,7 @@ class Orders:
         run: Callable[[Callable[[], Any]], Awaitable[Any]],
     ) -> None:
         self._key = key
-        self._store = OrdersStore(path, key)
+        self.store = OrdersStore(path, key)
         self._invoices = invoices
         self._clock = clock
         self._run = run
@@ -103,7 +106,7 @@ class Orders:
 
     def close(self) -> None:
         """Close the file."""
-        self._store.close()
+        self.store.close()
 
     async def open(self, item: Item) -> Opened:
         """Order an item: make an invoice, an order and its claim code.
@@ -111,15 +114,16 @@ class Orders:
         Raises:
             ItemWithdrawn: it is not sold any more.
             TooManyOrders: there is no room for it.
+            ShopDiskError: it cannot be kept.
             BitsError: no invoice can be made now; see `bitsnode.market.invoices`.
         """
         if item.withdrawn:
             raise ItemWithdrawn
-        await self._run(self._store.check_room)
+        await self._run(self.store.check_room)
         invoice = await self._invoices.issue(item.content_id, item.price)
         code, key = fresh_code(), secrets.token_bytes(ID_SIZE)
         entry = Entry(key, item.id, invoice.id, day_of(self._clock.seconds()))
-        await self._run(partial(self._store.add, entry, code_hash(self._key, code)))
+        await self._run(partial(self.store.add, entry, code_hash(self._key, code)))
         return Opened(_order(entry), code)
 
     async def find(self, order_id: str) -> Order:
@@ -131,7 +135,7 @@ class Orders:
         key = id_bytes(order_id)
         if key is None:
             raise NoSuchOrder
-        entry = await self._run(partial(self._store.find, key))
+        entry = await self._run(partial(self.store.find, key))
         if entry is None:
             raise NoSuchOrder
         return _order(entry)
@@ -144,14 +148,14 @@ class Orders:
             TooManyClaims: of all visitors together; see `CLAIMS_PER_SECOND`.
         """
         self._count_claim()
-        entry = await self._run(partial(self._store.claimed, code_hash(self._key, code)))
+        entry = await self._run(partial(self.store.claimed, code_hash(self._key, code)))
         if entry is None:
             raise WrongClaimCode
         return _order(entry)
 
     async def all(self) -> list[Order]:
         """Return all orders, newest first."""
-        return [_order(entry) for entry in await self._run(self._store.all)]
+        return [_order(entry) for entry in await self._run(self.store.all)]
 
     def _count_claim(self) -> None:
         now = self._clock.seconds()

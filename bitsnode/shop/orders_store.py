@@ -15,6 +15,7 @@ from bitsnode.errors import RemoteProtocolError
 from bitsnode.ledger.database import Database
 from bitsnode.shop.errors import ShopSealed, TooManyOrders
 from bitsnode.shop.items import ID_LENGTH
+from bitsnode.shop.writing import written
 from bitsnode.wire import cbor
 from bitsnode.wire.messages import MAX_TIME
 from bitsnode.wire.schema import Bytes, Text, Uint, field, from_list, to_list
@@ -88,9 +89,13 @@ class OrdersStore:
             raise TooManyOrders
 
     def add(self, entry: Entry, claim: bytes) -> None:
-        """Keep an order with the hash of its claim code."""
+        """Keep an order with the hash of its claim code.
+
+        Raises:
+            ShopDiskError: the disk is full or fails.
+        """
         sealed = seal(self._key, cbor.encode(to_list(entry)))
-        with self._lock, self.database.transaction():
+        with self._lock, written(self.database):
             self.database.rows(
                 "INSERT INTO orders (name, claim, sealed) VALUES (?, ?, ?)",
                 self._name(entry.key),

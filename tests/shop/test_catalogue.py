@@ -17,6 +17,7 @@ from bitsnode.shop.errors import (
     NoShop,
     NoSuchBlob,
     NoSuchItem,
+    ShopDiskError,
     ShopSealed,
     TooManyItems,
 )
@@ -251,3 +252,18 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     file.close()
     with pytest.raises(LedgerFileTooNew):
         Catalogue(tmp_path / "shop.db", KEY)
+
+
+def test_a_full_disk_is_said_and_changes_nothing(catalogue: Catalogue, draft: Make) -> None:
+    """What was there is there, and what did not fit is not there in part."""
+    catalogue.set_profile(Profile("Studio"))
+    item = catalogue.add(draft("Blue hour"), NOW)
+    ((pages,),) = catalogue.database.rows("PRAGMA page_count")
+    catalogue.database.rows(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(ShopDiskError, match="full"):
+        catalogue.add(draft("Large", preview=Blob("image/webp", bytes(500_000))), NOW)
+    assert catalogue.all() == [item]
+    assert catalogue.database.rows("SELECT count(*) FROM blobs") == [(0,)]
+    assert catalogue.page("large").total == 0
+    catalogue.database.rows("PRAGMA max_page_count = 1000000")
+    assert catalogue.add(draft("Large"), NOW).title == "Large"

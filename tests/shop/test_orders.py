@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -15,6 +16,7 @@ from bitsnode.shop.claim_codes import ALPHABET, code_hash, fresh_code
 from bitsnode.shop.errors import (
     ItemWithdrawn,
     NoSuchOrder,
+    ShopDiskError,
     ShopSealed,
     TooManyClaims,
     TooManyOrders,
@@ -200,3 +202,17 @@ def test_codes_differ() -> None:
     codes = {fresh_code() for _ in range(100)}
     assert len(codes) == 100
     assert all(len(code) == 29 and code[5::6] == "----" for code in codes)
+
+
+def test_an_order_that_cannot_be_kept_is_none(orders: Orders, item: Item, tmp_path: Path) -> None:
+    """The disk is full: the visitor gets no code, and the shop knows no order."""
+    database = orders.store.database
+    ((pages,),) = database.rows("PRAGMA page_count")
+    database.rows(f"PRAGMA max_page_count = {pages}")
+    with suppress(ShopDiskError):
+        for _ in range(100):
+            now(orders.open(item))
+    before = now(orders.all())
+    with pytest.raises(ShopDiskError, match="full"):
+        now(orders.open(item))
+    assert now(orders.all()) == before
