@@ -23,6 +23,8 @@ class Limits:
         connections: open at once; beyond, the one that is idle for longest is closed.
         per_second: requests of all together, on average.
         burst: requests at once, after a quiet time.
+        patience_seconds: for which a request beyond that waits; one that would wait for longer is
+            refused. With `per_second` it bounds how many wait, well below `connections`.
         reserve_per_second: further requests for those who have ordered.
         reserve_burst: likewise, at once.
         each_per_second: requests of one visitor.
@@ -40,8 +42,9 @@ class Limits:
     """
 
     connections: int = 512
-    per_second: float = 150.0
+    per_second: float = 200.0
     burst: float = 600.0
+    patience_seconds: float = 2.0
     reserve_per_second: float = 50.0
     reserve_burst: float = 100.0
     each_per_second: float = 20.0
@@ -65,8 +68,8 @@ class Bucket:
     Attributes:
         rate: tokens that come back in a second.
         most: tokens that it holds.
-        left: tokens in it at `at`.
-        at: seconds, on the clock that is given to `take`.
+        left: tokens in it at `at`; below zero while some wait for theirs.
+        at: seconds, on the clock that is given to its methods.
     """
 
     rate: float
@@ -79,16 +82,16 @@ class Bucket:
         """Return a bucket that nobody has drawn on."""
         return cls(rate, most, most, now)
 
-    def has(self, now: float) -> bool:
-        """Whether there is a token."""
+    def wait(self, now: float) -> float:
+        """Return in how many seconds the next token is there."""
         if now > self.at:
             self.left = min(self.most, self.left + (now - self.at) * self.rate)
         self.at = now
-        return self.left >= 1
+        return max(0.0, (1 - self.left) / self.rate)
 
-    def take(self, now: float) -> bool:
-        """Take a token, if there is one."""
-        if not self.has(now):
+    def take(self, now: float, patience: float = 0.0) -> bool:
+        """Take the next token, if it is there within so many seconds."""
+        if self.wait(now) > patience:
             return False
         self.left -= 1
         return True
@@ -109,8 +112,8 @@ class Throttle:
         self._orders = Bucket.full(limits.orders_per_minute / 60, limits.orders_burst, now)
         self._each: OrderedDict[str, Bucket] = OrderedDict()
 
-    def admit(self, now: float, visitor: str | None, ordered: bool) -> None:
-        """Take a request into account.
+    def admit(self, now: float, visitor: str | None, ordered: bool) -> float:
+        """Take a request into account; returns the seconds that it shall wait.
 
         Args:
             now: seconds.
@@ -120,10 +123,18 @@ class Throttle:
         Raises:
             TooMany: the visitor's budget is used up, or that of all.
         """
-        if visitor is not None and not self._of(visitor, now).take(now):
+        patience, mine = self._limits.patience_seconds, 0.0
+        if visitor is not None:
+            bucket = self._of(visitor, now)
+            mine = bucket.wait(now)
+            if not bucket.take(now, patience):
+                raise TooMany
+        common = self._all.wait(now)
+        if common and ordered and self._reserve.take(now):
+            return mine
+        if not self._all.take(now, patience):
             raise TooMany
-        if not self._all.take(now) and not (ordered and self._reserve.take(now)):
-            raise TooMany
+        return max(mine, common)
 
     def admit_order(self, now: float) -> None:
         """Take a new order into account.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from bitsnode.web.answers import Headers
@@ -62,6 +63,13 @@ class ShopRequest(Request):
         self.postpath = self.path[1:].split(b"/")
         try:
             self.site.serve(self)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def answered_by(self, resource: IResource) -> None:
+        """Let a resource answer."""
+        try:
+            self.render(resource)
         except Exception:
             self.processingFailed(Failure())
 

@@ -119,13 +119,17 @@ class ShopSite(Site):
             channel.abort()
 
     def serve(self, request: ShopRequest) -> None:
-        """Admit a request, and let its page answer."""
+        """Admit a request, at once or a little later, and let its page answer."""
         try:
-            request.visit = self._visit(request)
+            wait, request.visit = self._visit(request)
         except Refused as error:
             self._send(request, self._app.error_page(error))
             return
-        request.render(self.resource)
+        if not wait:
+            request.answered_by(self.resource)
+            return
+        later = self.reactor.callLater(wait, request.answered_by, self.resource)
+        request.notifyFinish().addErrback(lambda _gone: later.cancel() if later.active() else None)
 
     def failed(self, request: ShopRequest, failure: Failure) -> None:
         """Answer a request that no page could answer."""
@@ -143,7 +147,7 @@ class ShopSite(Site):
         lines.append("Connection: close")
         return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + answer.body
 
-    def _visit(self, request: ShopRequest) -> Visit:
+    def _visit(self, request: ShopRequest) -> tuple[float, Visit]:
         def header(name: str) -> str | None:
             found = request.requestHeaders.getRawHeaders(name.encode("ascii"), [])
             return found[0].decode("latin-1") if len(found) == 1 else None
@@ -160,9 +164,9 @@ class ShopSite(Site):
         visitor = cookies.get(VISITOR, "")
         ticket = self._forms.token(cookies.get(TICKET, ""))
         known = visitor if self._forms.is_visitor(visitor) else None
-        self._throttle.admit(self.seconds(), ticket or known, ticket is not None)
+        wait = self._throttle.admit(self.seconds(), ticket or known, ticket is not None)
         body = request.content.read(MAX_BODY + 1) if request.content is not None else b""
-        return Visit(
+        return wait, Visit(
             method=request.method.decode("ascii"),
             target=target,
             visitor=known,

@@ -41,7 +41,7 @@ def test_p3_a_flood_of_requests_is_answered_shortly(
     opened: Callable[..., ShopSite], shop: MemoryShop, clock: Clock
 ) -> None:
     """Beyond the budget a page says to wait; who has ordered is still served."""
-    site = opened(per_second=10, burst=20)
+    site = opened(per_second=10, burst=20, patience_seconds=0)
     buyer = Browser(site, clock)
     buyer.submit(buyer.get(f"/item/{ITEM}"), f"/item/{ITEM}/buy")
     (path,) = [path for path, name in buyer.cookies if name == "ticket"]
@@ -59,11 +59,30 @@ def test_p3_a_flood_of_requests_is_answered_shortly(
     assert Browser(site, clock).get("/").status == 200
 
 
+def test_a_crowd_is_served_one_after_another_and_not_refused(
+    opened: Callable[..., ShopSite], shop: MemoryShop, clock: Clock
+) -> None:
+    """Beyond the budget requests wait for a moment; only who would wait for long is refused."""
+    site = opened(per_second=10, burst=20, patience_seconds=2)
+    browsers = [Browser(site, clock) for _ in range(50)]
+    wires = [browser.start("/") for browser in browsers]
+    assert [parse_reply(wire.got).status for wire in wires[:20]] == [200] * 20
+    assert [wire.got for wire in wires[20:40]] == [b""] * 20
+    assert [parse_reply(wire.got).status for wire in wires[40:]] == [429] * 10
+    wires[39].stream.abortConnection()  # who has gone is not answered
+    for _ in range(20):
+        clock.advance(0.1)
+        wires[0].flush()
+    assert [parse_reply(wire.got).status for wire in wires[20:39]] == [200] * 19
+    assert wires[39].got == b""
+    assert [call for call in clock.getDelayedCalls() if call.active()] == []
+
+
 def test_one_visitor_cannot_use_up_what_is_for_all(
     opened: Callable[..., ShopSite], clock: Clock
 ) -> None:
     """A cookie has a budget of its own."""
-    site = opened(each_per_second=1, each_burst=10)
+    site = opened(each_per_second=1, each_burst=10, patience_seconds=0)
     greedy = Browser(site, clock)
     greedy.get(f"/item/{ITEM}")
     found = [greedy.get("/").status for _ in range(12)]
@@ -171,13 +190,13 @@ def test_a_bucket_fills_with_time_and_no_further() -> None:
 
 def test_a_throttle_forgets_visitors_and_keeps_the_budget_of_all() -> None:
     """What is remembered of visitors is bounded; fresh cookies give no fresh budget for all."""
-    throttle = Throttle(Limits(per_second=0.001, burst=MAX_KEYS + 10), 0.0)
+    throttle = Throttle(Limits(per_second=0.001, burst=MAX_KEYS + 10), 0.0)  # one in a quarter hour
     for number in range(MAX_KEYS + 10):
         throttle.admit(0.0, f"visitor {number}", ordered=False)
     assert len(throttle._each) == MAX_KEYS
     with pytest.raises(TooMany):
         throttle.admit(0.0, "one more", ordered=False)
-    throttle.admit(0.0, "a buyer", ordered=True)
+    assert throttle.admit(0.0, "a buyer", ordered=True) == 0.0
 
 
 def test_places_are_for_all_and_for_each() -> None:
