@@ -19,5 +19,9 @@ class InvoicesSealed(InvoiceError):
     """The invoices cannot be opened: the key is another's, or the file is damaged."""
 
 
+class InvoicesUnwritable(InvoiceError):
+    """Nothing can be written down about invoices at the moment: the disk refuses."""
+
+
 class InvoicePriceTooLow(InvoiceError):
     """This price is too low for an invoice: collecting it would cost more than a tenth of it."""

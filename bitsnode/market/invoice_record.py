@@ -142,8 +142,8 @@ def looked(record: Record, now: float, latest: int, final: int, swept: int) -> R
 
 
 def handed_back(record: Record) -> Record:
-    """Return it without what is under way, if it was swept meanwhile."""
-    if record.handed and record.swept > record.handed_swept:
+    """Return it without what is under way, if it was swept meanwhile, or nothing is left."""
+    if record.handed and (record.swept > record.handed_swept or not record.rest):
         return attrs.evolve(record, handed=0, handed_to=b"")
     return record
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 from bitsnode.codec.sealing import NotSealed, seal, unseal
 from bitsnode.errors import RemoteProtocolError
 from bitsnode.ledger.database import Database
-from bitsnode.market.invoice_errors import InvoicesSealed
+from bitsnode.market.invoice_errors import InvoicesSealed, InvoicesUnwritable
 from bitsnode.market.invoice_record import Record
 from bitsnode.wire import cbor
 from bitsnode.wire.schema import from_list, to_list
@@ -54,17 +55,25 @@ class InvoiceStore:
             self.database.close()
 
     def put(self, record: Record) -> None:
-        """Keep an invoice instead of what was kept of it."""
+        """Keep an invoice instead of what was kept of it.
+
+        Raises:
+            InvoicesUnwritable: the disk refuses.
+        """
         sealed = seal(self._key, cbor.encode(to_list(record)))
         name = hmac.digest(self._key, record.id, hashlib.sha256)
-        with self._lock, self.database.transaction():
-            self.database.rows("INSERT OR REPLACE INTO invoices VALUES (?, ?)", name, sealed)
+        try:
+            with self._lock, self.database.transaction():
+                self.database.rows("INSERT OR REPLACE INTO invoices VALUES (?, ?)", name, sealed)
+        except (OSError, sqlite3.Error) as error:
+            raise InvoicesUnwritable from error
 
     def all(self) -> list[Record]:
         """Return all invoices.
 
         Raises:
             InvoicesSealed: the key is another, or an entry is damaged.
+            sqlite3.Error: the disk refuses.
         """
         with self._lock:
             rows: list[Any] = self.database.rows("SELECT sealed FROM invoices")

@@ -101,6 +101,7 @@ class Invoices:
         Raises:
             TooManyInvoices: too many are open.
             InvoicePriceTooLow: sweeping it would cost more than a tenth of it.
+            InvoicesUnwritable: the disk refuses, and then nobody is told an address.
             bitsnode.errors.BitsError: there is no wallet.
         """
         records, now = await self._all(), self._tools.clock.seconds()
@@ -222,7 +223,7 @@ class Invoices:
         """Look at one, and say when it is looked at again."""
         clock = self._tools.clock
         try:
-            found = await self._asked(record)
+            found = invoice_record.handed_back(await self._asked(record))
             await self._keep(found)
         except TROUBLES as error:
             _log.info("An invoice could not be looked at: {reason}", reason=str(error))

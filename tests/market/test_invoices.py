@@ -1,5 +1,6 @@
 """Invoices: late, short, over, twice, undone, restarted; what a visitor is told of each."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from bitsnode.market.invoice_chain import LedgerInvoices
 from bitsnode.market.invoice_errors import (
     InvoicePriceTooLow,
     InvoicesSealed,
+    InvoicesUnwritable,
     NoSuchInvoice,
     TooManyInvoices,
 )
@@ -188,13 +190,36 @@ def test_it_is_written_down_before_it_is_shown(world: World) -> None:
 
     def refuse(statement: str) -> None:
         if statement.startswith("INSERT"):
-            raise OSError("full")
+            raise sqlite3.OperationalError("database or disk is full")
 
     world.store.database.before = refuse
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(InvoicesUnwritable):
         world.issue()
     world.store.database.before = lambda _statement: None
     assert world.done(world.invoices.all()) == []
+
+
+def test_a_full_disk_loses_no_payment(world: World) -> None:
+    """What cannot be written down is neither told nor swept; with room again it is both."""
+    invoice = world.issue()
+    world.chain.pay(invoice.address, SUM)
+
+    def refuse(statement: str) -> None:
+        if statement.startswith("INSERT"):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    world.store.database.before = refuse
+    assert world.final(invoice).state is InvoiceState.OPEN
+    assert world.relays.asked == []
+    world.store.database.before = lambda _statement: None
+    assert world.final(invoice).opens
+    world.store.database.before = refuse
+    with pytest.raises(InvoicesUnwritable):
+        world.final(invoice)  # it is swept, and that cannot be written down either
+    world.store.database.before = lambda _statement: None
+    assert world.final(invoice).state is InvoiceState.SWEPT
+    ((record),) = world.store.all()
+    assert record.handed == 0
 
 
 def test_paid(still: World) -> None:
