@@ -37,6 +37,10 @@ class InvoiceAccess:
         chain: its side of the chain.
         peers: asks other nodes.
         run: runs blocking work in a thread.
+
+    Attributes:
+        looked_at: when they were last looked after without trouble, Unix time in seconds; None for
+            not since the node started.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class InvoiceAccess:
         self._store: InvoiceStore | None = None
         self._invoices: Invoices | None = None
         self._tending: Deferred[None] | None = None
+        self.looked_at: float | None = None
 
     @property
     def there(self) -> bool:
@@ -103,6 +108,7 @@ class InvoiceAccess:
         while True:
             try:
                 await invoices.tend()
+                self.looked_at = self._reactor.seconds()
             except (BitsError, OnionError) as error:
                 _log.warn("Invoices could not be looked after: {reason}", reason=str(error))
             await deferLater(self._reactor, TEND_SECONDS)

@@ -106,6 +106,9 @@ class MarketAccess:
         dht: finds records and nodes.
         manifests: finds out whose a content is.
         run: runs blocking work in a thread.
+
+    Attributes:
+        invoice_access: the invoices of the node's shop.
     """
 
     def __init__(
@@ -137,7 +140,7 @@ class MarketAccess:
         self._sweeps: SweepRelay | None = None
         self._sweep_journal: SweepJournal | None = None
         self._relay_responder: RelayResponder | None = None
-        self._invoice_access = InvoiceAccess(reactor, settings, chain, peers, run)
+        self.invoice_access = InvoiceAccess(reactor, settings, chain, peers, run)
         self._purchases: Purchases | None = None
         self._purchase_journal: PurchaseJournal | None = None
         self._selling: Selling | None = None
@@ -197,11 +200,11 @@ class MarketAccess:
 
     async def invoices(self) -> Invoices:
         """Return the invoices of this node's shop, which are looked after from then on."""
-        return self._invoice_access.open(self._relay_client(await self._where()))
+        return self.invoice_access.open(self._relay_client(await self._where()))
 
     async def invoiced(self) -> dict[str, str]:
         """Return the content ids of what was sold by invoices, by the invoices' addresses."""
-        if not self._invoice_access.there:
+        if not self.invoice_access.there:
             return {}
         found = await (await self.invoices()).all()
         return {each.invoice.address: str(each.invoice.content) for each in found}
@@ -219,7 +222,7 @@ class MarketAccess:
                     await (await self.purchases()).take_up()
                 if self._file("sales.db").exists():
                     await (await self.selling()).tend()
-                if self._invoice_access.there:
+                if self.invoice_access.there:
                     await self.invoices()
                 if self._relay is not None:
                     await self._relay.tend()
@@ -236,7 +239,7 @@ class MarketAccess:
         """End what runs and close the files."""
         if self._purchases is not None:
             await self._purchases.stop()
-        await self._invoice_access.stop()
+        await self.invoice_access.stop()
         for file in (
             self._custody,
             self._relay_journal,

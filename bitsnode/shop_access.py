@@ -183,6 +183,11 @@ class ShopAccess:
         """Return where tips go, as text; "" while there is no wallet."""
         return str(await self.payee()) if self._chain.wallet().exists else ""
 
+    def polled_ago(self) -> int | None:
+        """Return the seconds since invoices were last looked after; None before the first."""
+        looked_at = self._market.invoice_access.looked_at
+        return None if looked_at is None else int(self._reactor.seconds() - looked_at)
+
     def free(self) -> int:
         """Return the bytes that may still be written where the shop is; blocks."""
         return Disk().free(self._home)

@@ -169,6 +169,7 @@ class ShopControl:
             "items": sum(not item.withdrawn for item in items),
             "withdrawn": sum(item.withdrawn for item in items),
             "orders": dict(Counter(order["state"] for order in orders)),
+            "polled_seconds_ago": self._shop.polled_ago(),
             "disk": disk | {"free": await self._shop.run(self._shop.free)},
         }
 

@@ -223,8 +223,15 @@ def _show_status(done: dict[str, Any]) -> str:
         f"  tor     {done['tor'] or 'not running'}, {done['tor_bootstrap']}% of its network",
         f"  items   {done['items']} on sale, {done['withdrawn']} withdrawn",
         f"  orders  {orders}",
+        f"  chain   {_polled(done['polled_seconds_ago'], done['orders'])}",
         f"  disk    {size(disk['stock'])} of contents, {size(disk['free'])} free",
     ]
     if disk["missing"]:
         rows.append(f"  {disk['missing']} contents are missing: add them again from their files")
     return "\n".join(rows)
+
+
+def _polled(seconds: int | None, orders: dict[str, int]) -> str:
+    if seconds is not None:
+        return f"asked for payments {seconds} s ago"
+    return "not asked for payments yet" if orders else "not asked: nothing was ordered"

@@ -199,7 +199,8 @@ def test_one_item_is_bought_by_invoice_and_by_a_node(
     assert visit.open(f"{order}/content").status == 403
     paid = run("chain", "fund", address, "0.05", "--dir", net.directory / "chain")
     assert paid.status == 0, paid.stderr
-    wait_for(lambda: "paid" in shop.keeper.ok("shop", "status")["orders"])
+    wait_for(lambda: {"paid", "swept"} & {*shop.keeper.ok("shop", "status")["orders"]})
+    assert shop.keeper.ok("shop", "status")["polled_seconds_ago"] is not None
     picture = visit.open(f"{order}/content")
     assert picture.headers["content-type"] == "image/jpeg"
     # another browser, that knows nothing but the code
