@@ -16,7 +16,7 @@ from bitsnode.web.cookies import visitor_cookie
 from bitsnode.web.errors import NotForSale, NotFound
 from bitsnode.web.forms import Forms
 from bitsnode.web.needs import Catalogue, RunInThread
-from bitsnode.web.qr import qr_png, side
+from bitsnode.web.qr import qr_code
 from bitsnode.web.ranges import matches
 from bitsnode.web.render import Renderer
 from bitsnode.web.visit import Visit
@@ -137,13 +137,14 @@ class Browsing:
     async def tips(self, _visit: Visit) -> Answer:
         """Where tips go."""
         address = await self._meta_address()
-        body = self._renderer.page("tips.html", meta_address=address, side=side(address))
+        code = await self._run(partial(qr_code, address))
+        body = self._renderer.page("tips.html", meta_address=address, side=code.side)
         return Answer(200, body)
 
     async def tips_qr(self, _visit: Visit) -> Answer:
         """The same as a picture."""
-        picture, _ = qr_png(await self._meta_address())
-        return Answer(200, picture, "image/png", PLAIN)
+        code = await self._run(partial(qr_code, await self._meta_address()))
+        return Answer(200, code.png, "image/png", PLAIN)
 
     async def feed(self, _visit: Visit) -> Answer:
         """The newest items as an Atom feed (RFC 4287); its times are whole days."""

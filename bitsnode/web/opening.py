@@ -16,7 +16,7 @@ from bitsnode.web.errors import NotFound, NotPaidYet
 from bitsnode.web.forms import Forms
 from bitsnode.web.needs import Backroom, Order
 from bitsnode.web.ordering import Ordering
-from bitsnode.web.qr import qr_png, side
+from bitsnode.web.qr import qr_code
 from bitsnode.web.ranges import matches, span_of
 from bitsnode.web.render import Renderer
 from bitsnode.web.states import told
@@ -66,15 +66,15 @@ class Opening:
             if status.opens:
                 body = await self._opened_page(visit, order, item, status)
             else:
-                body = self._pay_page(order, item, status)
+                body = await self._pay_page(order, item, status)
         return Answer(200, body, cache=SECRET)
 
     async def qr(self, visit: Visit, order_id: str) -> Answer:
         """What is still to be paid, as a QR code."""
         order, _ = await self._ordering.order(visit, order_id)
         status = await self._room.invoices.status(order.invoice)
-        picture, _side = qr_png(_uri(status))
-        return Answer(200, picture, "image/png", SECRET)
+        code = await self._room.run(partial(qr_code, _uri(status)))
+        return Answer(200, code.png, "image/png", SECRET)
 
     async def news(self, visit: Visit, order_id: str) -> News:
         """Tell when the invoice stands otherwise."""
@@ -147,7 +147,8 @@ class Opening:
             field=field,
         )
 
-    def _pay_page(self, order: Order, item: Item, status: InvoiceStatus) -> bytes:
+    async def _pay_page(self, order: Order, item: Item, status: InvoiceStatus) -> bytes:
+        code = await self._room.run(partial(qr_code, _uri(status)))
         return self._renderer.page(
             "pay.html",
             OF_AN_ORDER,
@@ -156,7 +157,7 @@ class Opening:
             invoice=status.invoice,
             due=status.missing,
             uri=_uri(status),
-            side=side(_uri(status)),
+            side=code.side,
             told=told(status, self._clock.seconds()),
             sums=self._sums(status),
         )

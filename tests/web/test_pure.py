@@ -12,7 +12,7 @@ from bitsnode.ids import ContentId
 from bitsnode.market.invoice import Invoice, InvoiceStatus
 from bitsnode.web.errors import BadRequest, Refused, StaleForm, TooLarge
 from bitsnode.web.forms import Forms
-from bitsnode.web.qr import qr_png
+from bitsnode.web.qr import qr_code
 from bitsnode.web.ranges import matches, span_of
 from bitsnode.web.states import told
 from bitsnode.web.target import parse_cookies, parse_form, parse_target
@@ -129,11 +129,11 @@ def test_a_qr_code_is_a_picture_of_one_length() -> None:
     """Black on white with a margin of four modules; its bytes do not tell the amount."""
     lengths = set()
     for value in (5 * 10**16, 12345678901234567, 10**18):
-        picture, side = qr_png(f"ethereum:0x{'ab' * 20}@1?value={value}")
-        lengths.add(len(picture))
-        image = Image.open(io.BytesIO(picture)).convert("L")
-        assert image.size == (side, side)
-        assert image.crop((0, 0, side, 24)).getextrema() == (255, 255)
+        code = qr_code(f"ethereum:0x{'ab' * 20}@1?value={value}")
+        lengths.add(len(code.png))
+        image = Image.open(io.BytesIO(code.png)).convert("L")
+        assert image.size == (code.side, code.side)
+        assert image.crop((0, 0, code.side, 24)).getextrema() == (255, 255)
         assert image.getextrema() == (0, 255)
     assert len(lengths) == 1
 
