@@ -61,8 +61,9 @@ def test_both_kinds_in_the_order_of_the_chain(
 def test_a_table_names_the_content_where_the_shop_knows_it(
     home: Home, open_one: Callable[[str], Home], do: Do
 ) -> None:
-    """One that is swept twice has two rows; of a redemption nobody but its buyer knows."""
+    """One that is swept twice has two rows, each in its place; of a redemption nobody but its buyer knows."""
     payee = sweep_to(home, do, 1000, 10)
+    sweep_to(home, do, 700, 0)
     data = b"".join(word.to_bytes(32, "big") for word in (500, 5, 14, 9))
     topics = [SWEPT, INVOICE.rjust(32, b"\0"), bytes(12) + bytes.fromhex(payee[2:])]
     home.chain._emit("InvoiceFactory", topics, data)
@@ -71,7 +72,7 @@ def test_a_table_names_the_content_where_the_shop_knows_it(
     sheet = io.StringIO()
     csv.writer(sheet).writerows([CSV_HEADER, *(each.csv_row(contents) for each in found)])
     rows: list[Any] = list(csv.DictReader(io.StringIO(sheet.getvalue())))
-    assert [row["gross_wei"] for row in rows] == ["1000", "500"]
+    assert [row["gross_wei"] for row in rows] == ["1000", "700", "500"]
     assert {(row["kind"], row["content"], row["tag"]) for row in rows} == {
         ("invoice", "bafycontent", "")
     }
