@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cli_net import sha256
+from tests.acceptance.cli_net import sha256, wait_for
 from tests.browser.conftest import Item, NewVisitor, Shop
 from tests.browser.visitors import PATIENCE, Visitor
 from tests.browser.wallet import Wanted, pay
@@ -101,6 +101,46 @@ def test_a_film_is_bought_and_claimed_elsewhere(
     assert (now, width) == (15, 160)
     assert seekable == pytest.approx(duration, abs=0.1)
     assert other.axe() == []
+    check_split(shop, wanted)
+
+
+def check_split(shop: Shop, wanted: Wanted) -> None:
+    """Wait until the invoice was swept; its creator has 95 percent of what the relay left."""
+    found: list[dict[str, str]] = []
+
+    def swept() -> bool:
+        told = shop.keeper.ok("earnings", "--password-file", shop.password)
+        rows = [dict(zip(told["header"], row, strict=True)) for row in told["rows"]]
+        found[:] = [row for row in rows if row["invoice"] == wanted.address]
+        return bool(found)
+
+    wait_for(swept, 3 * PATIENCE)
+    (row,) = found
+    gross, fee = int(row["gross_wei"]), int(row["relay_fee_wei"])
+    rest = gross - fee
+    assert (row["kind"], gross) == ("invoice", wanted.amount)
+    assert 0 < fee <= gross // 10
+    assert int(row["treasury_wei"]) == rest * 3 // 100
+    assert int(row["pool_wei"]) == rest * 2 // 100
+    assert int(row["net_wei"]) == rest - rest * 3 // 100 - rest * 2 // 100
+
+
+def test_two_clicks_and_the_back_button_make_one_order(shop: Shop, visitor: NewVisitor) -> None:
+    """Who goes back and buys again comes to the order that is there; a second tab, to another."""
+    guest = visitor()
+    _, wanted = order(guest, shop.letter)
+    made = guest.path
+    guest.page.go_back()
+    guest.page.go_back()
+    assert guest.path == f"/item/{shop.letter.id}"
+    guest.press("Buy for")
+    assert guest.path == made
+    assert Wanted.read(guest.text) == wanted
+    guest.open(f"/item/{shop.letter.id}")
+    guest.press("Buy for")
+    assert guest.path != made
+    guest.open(made)  # the first is still there
+    assert Wanted.read(guest.text) == wanted
 
 
 def test_a_set_of_pictures_is_looked_at_one_by_one(
