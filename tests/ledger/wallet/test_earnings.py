@@ -61,7 +61,7 @@ def test_both_kinds_in_the_order_of_the_chain(
 def test_a_table_names_the_content_where_the_shop_knows_it(
     home: Home, open_one: Callable[[str], Home], do: Do
 ) -> None:
-    """One that is swept twice has two rows, each in its place; of a redemption nobody but its buyer knows."""
+    """One that is swept twice has two rows, each in its place."""
     payee = sweep_to(home, do, 1000, 10)
     sweep_to(home, do, 700, 0)
     data = b"".join(word.to_bytes(32, "big") for word in (500, 5, 14, 9))
