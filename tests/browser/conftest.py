@@ -18,6 +18,7 @@ from tests.media.films import make
 from tests.media.test_images import jpeg, scene
 
 FILM_FRAMES = 500  # 20 seconds
+FILM_NOISE = 48  # pixels a side: a film of several chunks, so that seeking is to another one
 
 
 @attrs.frozen
@@ -91,7 +92,7 @@ def _furnish(keeper: CliNode, net: dict[str, Any], folder: Path) -> Shop:
         added = keeper.ok("shop", "add", *files, "--title", title, "--price", price, "--tags", tags)
         return Item(added["item"], added["sha256"], added["price"], title)
 
-    film = make(folder / "film.mov", form="mov", frames=FILM_FRAMES)
+    film = make(folder / "film.mov", form="mov", frames=FILM_FRAMES, noise=FILM_NOISE)
     pictures = [folder / f"{number}.jpg" for number in range(3)]
     for turn, path in enumerate(pictures):
         path.write_bytes(jpeg(scene((900, 600)).rotate(90 * turn)))

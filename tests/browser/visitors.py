@@ -71,6 +71,7 @@ class Visitor:
         page: playwright's.
         loaded: what came since the last `open` or `clear`.
         faults: sentences; none is how it should be.
+        statuses: of HTTP, by path, since the visitor came.
     """
 
     def __init__(self, browser: Browser, origin: str, scripts: bool, width: int) -> None:
@@ -86,6 +87,7 @@ class Visitor:
         self.page: Page = self._context.new_page()
         self.loaded: list[Loaded] = []
         self.faults: list[str] = []
+        self.statuses: dict[str, set[int]] = {}
 
     def open(self, path: str) -> None:
         """Go to a page of the shop and wait until all of it is there."""
@@ -159,6 +161,8 @@ class Visitor:
             self.faults.append(f"failed: {request.url}: {request.failure}")
 
     def _answered(self, response: Response) -> None:
+        path = response.url.removeprefix(self._origin)
+        self.statuses.setdefault(path, set()).add(response.status)
         if told := TELLING & set(response.headers):
             self.faults.append(f"{response.url} tells {sorted(told)}")
         if "default-src 'none'" not in response.headers.get("content-security-policy", ""):

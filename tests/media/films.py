@@ -1,5 +1,6 @@
 """Makes films and sounds with a canary in every place that a camera or a program writes to."""
 
+import secrets
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,16 @@ RATE = 25  # frames per second
 SIZE = (160, 120)
 
 
-def frame(index: int) -> Image.Image:
-    """A picture whose left upper corner is red, and whose rest tells the moment."""
+def frame(index: int, noise: int = 0) -> Image.Image:
+    """A picture whose left upper corner is red, and whose rest tells the moment.
+
+    A square of ``noise`` pixels a side is random, which makes a film large.
+    """
     picture = Image.new("RGB", SIZE, (0, index * 5 % 256, 80))
     ImageDraw.Draw(picture).rectangle((0, 0, SIZE[0] // 2 - 1, SIZE[1] // 2 - 1), fill="red")
+    if noise:
+        square = Image.frombytes("RGB", (noise, noise), secrets.token_bytes(noise * noise * 3))
+        picture.paste(square, (SIZE[0] - noise, SIZE[1] - noise))
     return picture
 
 
@@ -30,6 +37,7 @@ def make(
     frames: int = 40,
     rotation: int = 0,
     extra: bool = False,
+    noise: int = 0,
 ) -> Path:
     """Write a film of ``frames`` frames, or a sound of one second.
 
@@ -41,6 +49,7 @@ def make(
         frames: of the film.
         rotation: in degrees, kept beside the picture as a telephone does.
         extra: with a second track of sound and a chapter.
+        noise: see `frame`.
     """
     options = {"movflags": "use_metadata_tags"} if form in ("mp4", "mov", "ipod") else {}
     with av.open(str(path), "w", format=form, container_options=options) as film:
@@ -73,15 +82,15 @@ def make(
             if stream:
                 stream.metadata.update({"handler_name": CANARY, "title": CANARY})
         if picture:
-            _encode_frames(film, picture, frames)
+            _encode_frames(film, picture, frames, noise)
         for stream in sounds:
             _encode_sound(film, stream)
     return path
 
 
-def _encode_frames(film: Any, stream: Any, frames: int) -> None:
+def _encode_frames(film: Any, stream: Any, frames: int, noise: int) -> None:
     for index in range(frames):
-        picture = av.VideoFrame.from_image(frame(index))
+        picture = av.VideoFrame.from_image(frame(index, noise))
         picture.pts, picture.time_base = index, Fraction(1, RATE)
         film.mux(stream.encode(picture))
     film.mux(stream.encode(None))
