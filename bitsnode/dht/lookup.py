@@ -122,6 +122,10 @@ class Walk:
         """Contacts that were named but not asked."""
         return [self._cards[key] for key in self._order if self._states[key] is _State.WAITING]
 
+    def knows(self, onion_key: bytes) -> bool:
+        """Return whether a contact was named, or was there to begin with."""
+        return onion_key in self._cards
+
     def begin(self) -> list[SignedCard]:
         """Return the first contacts to ask."""
         return self._next()

@@ -124,6 +124,22 @@ class Lookups:
         asked.sort(key=lambda card: distance(card.card.node_id, key))
         return asked, [found[card.card.onion_key] for card in asked]
 
+    async def is_named(
+        self, card: SignedCard, start: list[SignedCard], isolation: Isolation
+    ) -> bool:
+        """Return whether a walk that begins at these contacts comes to hear of a node."""
+        point = card.card.node_id
+
+        async def ask(other: SignedCard) -> list[SignedCard]:
+            found = self._questions.find_node(other, point, isolation)
+            return (await self._watch(other, isolation, found)).cards
+
+        start.sort(key=lambda other: distance(other.card.node_id, point))
+        own = self._own_card()
+        walk = Paths(point, start[:MAX_WAITING], own_key=own.card.onion_key if own else None)
+        await self._walker.run(walk, ask)
+        return walk.knows(card.card.onion_key)
+
     async def put(self, card: SignedCard, record: SignedRecord, isolation: Isolation) -> None:
         """Ask one contact to keep a record; raises BitsError."""
         await self._watch(card, isolation, self._questions.put(card, record, isolation))

@@ -83,6 +83,10 @@ class Paths:
         named = {c.card.onion_key: c for walk in self._walks for c in walk.heard_of}
         return [card for key, card in named.items() if key not in self._claims.asked]
 
+    def knows(self, onion_key: bytes) -> bool:
+        """Return whether a contact was named, on any path, or was there to begin with."""
+        return any(walk.knows(onion_key) for walk in self._walks)
+
     def begin(self) -> list[SignedCard]:
         """Return the first contacts to ask."""
         return self._own([(walk, walk.begin()) for walk in self._walks])

@@ -9,6 +9,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.config import Network
+from bitsnode.dht.clock_skew import ClockSkew
 from bitsnode.dht.contacts import CardReader, address_of, read_records
 from bitsnode.errors import BitsError, RemoteProtocolError
 from bitsnode.wire.card import SignedCard
@@ -71,13 +72,18 @@ class Answer:
 
 
 class Questions:
-    """Asks nodes, and reads their replies with suspicion. Every question ends in bounded time."""
+    """Asks nodes, and reads their replies with suspicion. Every question ends in bounded time.
+
+    Attributes:
+        skew: whether our clock agrees with the cards that nodes show.
+    """
 
     def __init__(self, clock: IReactorTime, peers: Peers, network: Network) -> None:
         self._clock = clock
         self._peers = peers
         self._network = network
         self._reader = CardReader(network)
+        self.skew = ClockSkew()
         self._seconds = network.connect_seconds + ANSWER_SECONDS
 
     async def find_node(self, card: SignedCard, target: bytes, isolation: Isolation) -> Answer:
@@ -113,6 +119,7 @@ class Questions:
         shown = await self._bounded(self._peers.card(address, isolation))
         if shown.card.onion_key != address.public_key:
             raise WrongPosition
+        self._saw(shown)
         return shown
 
     async def renew(self, address: OnionAddress) -> SignedCard:
@@ -138,7 +145,11 @@ class Questions:
         shown = await self._peers.card(address, isolation)
         if (shown.card.onion_key, shown.card.nonce) != (card.card.onion_key, card.card.nonce):
             raise WrongPosition
+        self._saw(shown)
         return reply, shown
+
+    def _saw(self, shown: SignedCard) -> None:
+        self.skew.saw(shown.card.onion_key, shown.card.expires, self._clock.seconds())
 
     async def _bounded(self, question: Coroutine[Any, Any, T]) -> T:
         waiting = Deferred.fromCoroutine(question).addTimeout(self._seconds, self._clock)

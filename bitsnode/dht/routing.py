@@ -110,11 +110,16 @@ class RoutingTable:
             if contact.card.card.onion_key != own_key:
                 self._place(contact)
 
-    def answered(self, card: SignedCard, now: float) -> None:
+    def answered(self, card: SignedCard, now: float, since: float | None = None) -> None:
         """Take note that the onion address of a card was dialled and showed this very card.
 
         Nothing happens when it is our own, has expired, or has another nonce than the first one
         seen for its onion address: a node has one position, however many puzzles it solves.
+
+        Args:
+            card: what it showed.
+            now: Unix time in seconds.
+            since: when it first answered, if that is known from an earlier run.
         """
         if not self._acceptable(card, now):
             return
@@ -124,7 +129,8 @@ class RoutingTable:
         known = bucket.contacts.get(key) or bucket.spares.get(key)
         if known is not None and known.card.card.sequence >= card.card.sequence:
             card = known.card
-        since = known.since if known is not None else now
+        if since is None:
+            since = known.since if known is not None else now
         contact = Contact(card, seen=now, tried=now, since=since)
         if key in bucket.contacts:
             bucket.contacts[key] = contact

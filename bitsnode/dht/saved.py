@@ -7,22 +7,35 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from bitsnode.dht.anchors import Anchor
 from bitsnode.dht.records import Changes, Place
+from bitsnode.dht.routing import Contact
 from bitsnode.errors import BitsError
-from bitsnode.wire.card import SignedCard
 from bitsnode.wire.record import SignedRecord
 
-FORMAT: Final = 1  # of the file, in its user_version
+FORMAT: Final = 2  # of the file, in its user_version
 _TABLES: Final = """
-BEGIN;
-CREATE TABLE contacts (onion_key BLOB PRIMARY KEY, card BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE contacts (
+    onion_key BLOB PRIMARY KEY, card BLOB NOT NULL,
+    since REAL NOT NULL             -- Unix seconds of its first answer
+) WITHOUT ROWID;
+CREATE TABLE anchors (
+    onion_key BLOB PRIMARY KEY, since REAL NOT NULL, seen REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE network (nodes REAL NOT NULL);  -- one row: how many there seemed to be
 CREATE TABLE records (
     key BLOB NOT NULL, kind INTEGER NOT NULL, slot BLOB NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (key, kind, slot)
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
-COMMIT;
+PRAGMA user_version = 2;
 """
+
+
+# Contacts of version 1 were not dated, and its records are of a form that no longer exists.
+_FROM_1: Final = (
+    "BEGIN; DROP TABLE records; ALTER TABLE contacts RENAME TO undated;",
+    "INSERT INTO contacts SELECT onion_key, card, 0 FROM undated; DROP TABLE undated; COMMIT;",
+)
 
 
 class SavedByNewer(BitsError):
@@ -66,28 +79,52 @@ class Saved:
         self._file.execute("PRAGMA journal_mode = WAL")
         # A crash of the machine may lose the last seconds: contacts and records come again.
         self._file.execute("PRAGMA synchronous = NORMAL")
-        if version == 0:
-            self._file.executescript(_TABLES)
+        if version < FORMAT:
+            before, after = _FROM_1 if version else ("BEGIN;", "COMMIT;")
+            self._file.executescript(before + _TABLES + after)
 
-    def contacts(self) -> list[tuple[bytes, bytes]]:
-        """Return the onion keys and signed cards that were saved, expired or not."""
-        return list(self._file.execute("SELECT onion_key, card FROM contacts"))
+    def contacts(self) -> list[tuple[bytes, bytes, float]]:
+        """Return onion keys, signed cards, expired or not, and the times of their first answers."""
+        return list(self._file.execute("SELECT onion_key, card, since FROM contacts"))
+
+    def anchors(self) -> list[Anchor]:
+        """Return the anchors that were saved."""
+        rows = self._file.execute("SELECT onion_key, since, seen FROM anchors")
+        return [Anchor(*row) for row in rows]
+
+    def nodes(self) -> float:
+        """Return how many nodes there seemed to be; 0 if that was not saved."""
+        row = self._file.execute("SELECT nodes FROM network").fetchone()
+        return float(row[0]) if row else 0.0
 
     def records(self) -> list[bytes]:
         """Return the signed records that were saved."""
         return [data for (data,) in self._file.execute("SELECT data FROM records")]
 
-    def save_contacts(self, cards: Iterable[SignedCard]) -> None:
+    def save_watch(self, anchors: Iterable[Anchor], nodes: float) -> None:
+        """Replace the anchors, and the number of nodes, saved by these.
+
+        Raises:
+            SavedUnusable: the file cannot be written.
+        """
+        rows = [(anchor.onion_key, anchor.since, anchor.seen) for anchor in anchors]
+        with self._transaction():
+            self._file.execute("DELETE FROM anchors")
+            self._file.executemany("INSERT INTO anchors VALUES (?, ?, ?)", rows)
+            self._file.execute("DELETE FROM network")
+            self._file.execute("INSERT INTO network VALUES (?)", (nodes,))
+
+    def save_contacts(self, contacts: Iterable[Contact]) -> None:
         """Replace the contacts saved by these; none at all leave the file as it was.
 
         Raises:
             SavedUnusable: the file cannot be written.
         """
-        rows = [(card.card.onion_key, card.data) for card in cards]
+        rows = [(c.card.card.onion_key, c.card.data, c.since) for c in contacts]
         if rows:
             with self._transaction():
                 self._file.execute("DELETE FROM contacts")
-                self._file.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?)", rows)
+                self._file.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?, ?)", rows)
 
     def save_records(self, changes: Changes) -> None:
         """Write down what changed in the record table.

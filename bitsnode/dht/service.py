@@ -27,6 +27,7 @@ from bitsnode.dht.saved import Saved, SavedUnusable
 from bitsnode.dht.side_by_side import each_of
 from bitsnode.dht.upkeep import Upkeep
 from bitsnode.dht.walker import Walker
+from bitsnode.dht.watch import Watch
 from bitsnode.errors import BitsError, RemoteProtocolError
 from bitsnode.ids import DIGEST_SIZE, distance
 from bitsnode.wire.card import Capability, SignedCard
@@ -39,6 +40,7 @@ from onion.isolation import Isolation
 
 NOTICE_SECONDS: Final = 1.0  # between looks whether our card is there
 SAVE_SECONDS: Final = 30.0  # between writes; a crash loses at most what came since
+WATCH_SECONDS: Final = 1800.0  # between looks whether the network is the one that was known
 MAX_FOUND: Final = 256  # records that one lookup returns: 5 MiB of the largest
 DRY_WALKS: Final = 3  # walks in a row without a new storer after which there are no more
 
@@ -70,6 +72,7 @@ class DhtStatus:
         record_bytes: their size.
         nodes: estimate of how many nodes there are in all; 0 while unknown.
         alarms: signs of the last day that somebody's nodes surround this one, or a key.
+        clock_hours: hours that our clock seems to be ahead of the others'; 0 if it is right.
     """
 
     state: DhtState
@@ -80,6 +83,7 @@ class DhtStatus:
     record_bytes: int
     nodes: int
     alarms: tuple[Alarm, ...]
+    clock_hours: int
 
 
 class DhtService:
@@ -139,11 +143,22 @@ class DhtService:
         self._repeating = (
             Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
             Repeating(clock, self._notice_wait, self._notice_card_again),
+            Repeating(clock, lambda: WATCH_SECONDS, lambda: self._watch.look()),
         )
         self.responder = DhtResponder(
             network, self._table, self._records, clock.seconds, self._lookups.hear_of
         )
         self._saved = open_saved(path)
+        self._watch = Watch(
+            clock,
+            self._lookups,
+            self._table,
+            self._density,
+            self._alarms,
+            node_isolation,
+            self._saved.anchors(),
+            self._saved.nodes(),
+        )
         self._notice_card()
         self._load()
 
@@ -191,6 +206,7 @@ class DhtService:
             self._records.size,
             round(self._density.nodes),
             self._alarms.now(self._clock.seconds()),
+            self._questions.skew.hours,
         )
 
     async def find_node(self, target: bytes, isolation: Isolation) -> list[SignedCard]:
@@ -331,13 +347,18 @@ class DhtService:
         """Take up what the last run left; a contact whose card has expired is dialled anew."""
         now = self._clock.seconds()
         late = []
-        for onion_key, data in self._saved.contacts():
+        for onion_key, data, since in self._saved.contacts():
             try:
-                self._table.answered(self._questions.read(data), now)
+                self._table.answered(self._questions.read(data), now, since or None)
             except RemoteProtocolError:
                 with contextlib.suppress(AddressError):
                     late.append(OnionAddress.from_public_key(onion_key))
-        self._upkeep.give(late)
+        contacts = {contact.card.card.onion_key for contact in self._table.contacts()}
+        for anchor in self._saved.anchors():
+            if anchor.onion_key not in contacts:
+                with contextlib.suppress(AddressError):
+                    late.insert(0, OnionAddress.from_public_key(anchor.onion_key))
+        self._upkeep.give(list(dict.fromkeys(late)))
         for data in self._saved.records():
             with contextlib.suppress(RemoteProtocolError, Refused):
                 signed = SignedRecord.parse(data, puzzle_bits=self._network.record_bits, now=now)
@@ -359,7 +380,8 @@ class DhtService:
         changes = self._records.take_changes()
         try:
             self._saved.save_records(changes)
-            self._saved.save_contacts(contact.card for contact in self._table.contacts())
+            self._saved.save_contacts(self._table.contacts())
+            self._saved.save_watch(self._watch.anchors, self._watch.nodes)
         except SavedUnusable as error:
             self._records.take_back(changes)
             _log.error("The DHT could not be saved: {error}", error=str(error))

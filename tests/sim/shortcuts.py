@@ -11,10 +11,11 @@ import contextlib
 import gc
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from unittest.mock import patch
 
+from bitsnode.dht.anchors import Anchor
 from bitsnode.dht.records import Changes
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.record import SignedRecord
@@ -57,17 +58,30 @@ class MemorySaved:
     def __init__(self, kept: dict[str, Any]) -> None:
         self._kept = kept
 
-    def contacts(self) -> list[tuple[bytes, bytes]]:
+    def contacts(self) -> list[tuple[bytes, bytes, float]]:
         """See `Saved.contacts`."""
-        return [(card.card.onion_key, card.data) for card in self._kept.get("contacts", [])]
+        contacts = self._kept.get("contacts", [])
+        return [(c.card.card.onion_key, c.card.data, c.since) for c in contacts]
+
+    def anchors(self) -> list[Anchor]:
+        """See `Saved.anchors`."""
+        return list(self._kept.get("anchors", []))
+
+    def nodes(self) -> float:
+        """See `Saved.nodes`."""
+        return float(self._kept.get("nodes", 0.0))
+
+    def save_watch(self, anchors: Iterable[Anchor], nodes: float) -> None:
+        """See `Saved.save_watch`."""
+        self._kept |= {"anchors": list(anchors), "nodes": nodes}
 
     def records(self) -> list[bytes]:
         """See `Saved.records`."""
         return [signed.data for signed in self._kept.get("records", {}).values()]
 
-    def save_contacts(self, cards: Any) -> None:
+    def save_contacts(self, contacts: Any) -> None:
         """See `Saved.save_contacts`."""
-        self._kept["contacts"] = list(cards) or self._kept.get("contacts", [])
+        self._kept["contacts"] = list(contacts) or self._kept.get("contacts", [])
 
     def save_records(self, changes: Changes) -> None:
         """See `Saved.save_records`."""
