@@ -1,5 +1,6 @@
 """A node's invoices: opened when the first is made, or when there are some, and looked after."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,7 +110,7 @@ class InvoiceAccess:
             try:
                 await invoices.tend()
                 self.looked_at = self._reactor.seconds()
-            except (BitsError, OnionError) as error:
+            except (BitsError, OnionError, OSError, sqlite3.Error) as error:
                 _log.warn("Invoices could not be looked after: {reason}", reason=str(error))
             await deferLater(self._reactor, TEND_SECONDS)
 
