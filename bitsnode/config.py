@@ -111,6 +111,7 @@ class _Toml:
     KNOWN: ClassVar = (
         "network",
         "tor_control",
+        "shop_tor_control",
         "bootstrap",
         "storage",
         "rpc",
@@ -175,6 +176,8 @@ class Settings:
         own_rpc: URL of the RPC server of one's own chain node; "" for none.
         deployment: file that says where the contracts of bits are on that chain.
         relay: submit payments of others for a fee; on a localnet always.
+        shop_tor_control: path of the control socket of the tor that a shop attaches to; None to
+            start one for it, also where the node attaches.
     """
 
     home: Path
@@ -187,6 +190,7 @@ class Settings:
     own_rpc: str = ""
     deployment: Path | None = None
     relay: bool = False
+    shop_tor_control: Path | None = None
 
     @classmethod
     def load(
@@ -210,17 +214,17 @@ class Settings:
         """
         where = (home or default_home()).absolute()
         file = file or _Toml.read(where / "config.toml")
-        control = tor_control or file.text("tor_control")
-        if control is not None and not control.startswith("unix:/"):
-            raise BadSettings(
-                "bits reaches tor only through a unix socket: give --tor-control unix:/PATH."
-            )
+        control = _unix_socket(tor_control or file.text("tor_control"))
+        shop_control = _unix_socket(file.text("shop_tor_control"))
+        if shop_control is not None and shop_control == control:
+            raise BadSettings("The shop's tor must be another one than the node's.")
         chosen = named_network(network or file.text("network") or "public")
         return cls(
             home=where,
             network=chosen,
             localnet=(localnet or default_localnet()).absolute(),
-            tor_control=Path(control.removeprefix("unix:")) if control else None,
+            tor_control=control,
+            shop_tor_control=shop_control,
             bootstrap=tuple(bootstrap or file.texts("bootstrap")),
             storage=parse_size(storage or file.text("storage") or DEFAULT_STORAGE),
             rpc=tuple(rpc or file.texts("rpc")),
@@ -228,6 +232,14 @@ class Settings:
             deployment=deployment or file.file("deployment"),
             relay=chosen == LOCAL or file.flag("relay"),
         )
+
+
+def _unix_socket(text: str | None) -> Path | None:
+    if text is not None and not text.startswith("unix:/"):
+        raise BadSettings(
+            "bits reaches tor only through a unix socket: give --tor-control unix:/PATH."
+        )
+    return Path(text.removeprefix("unix:")) if text else None
 
 
 @attrs.frozen

@@ -154,7 +154,7 @@ class ShopDoor:
 
     async def _open(self, pages: IProtocolFactory) -> None:
         # a tor of its own even where the node attaches to one that was there
-        settings = attrs.evolve(self._settings, tor_control=None)
+        settings = attrs.evolve(self._settings, tor_control=self._settings.shop_tor_control)
         self._tor = tor = self._make_tor(self._reactor, settings, self._home, self._hear)
         await tor.start()
         self._fault = ""

@@ -63,3 +63,12 @@ def test_tor_is_reached_by_unix_socket_only(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="unix socket"):
         Settings.load(home=tmp_path, tor_control="127.0.0.1:9051")
     assert Settings.load(home=tmp_path, tor_control="unix:/a/b").tor_control == Path("/a/b")
+
+
+def test_a_shop_attaches_to_a_tor_of_its_own(tmp_path: Path) -> None:
+    """Never to that of the node."""
+    (tmp_path / "config.toml").write_text('shop_tor_control = "unix:/a/shop"\n')
+    found = Settings.load(home=tmp_path, tor_control="unix:/a/node")
+    assert (found.tor_control, found.shop_tor_control) == (Path("/a/node"), Path("/a/shop"))
+    with pytest.raises(BadSettings, match="another"):
+        Settings.load(home=tmp_path, tor_control="unix:/a/shop")
