@@ -2,7 +2,8 @@
 
 What Twisted does by itself and a shop must not: it answers bad requests without any of our headers,
 it lets one who sends a byte now and then stay for ever, it writes a line to the log for each
-connection that it times out, and it goes on parsing after it has refused a request.
+connection that it times out, it goes on parsing after it has refused a request, and it answers all
+requests that came in one go, whether or not anybody takes the answers.
 """
 
 # mypy: disallow-untyped-calls=False, disallow-subclassing-any=False
@@ -61,7 +62,7 @@ class ShopChannel(HTTPChannel):
         """Take bytes; from the first byte of a request on, all of it has a limited time."""
         if self._refused:
             return
-        if not self._receiving and not self._handlingRequest:
+        if data and not self._receiving and not self._handlingRequest:
             self._receiving = True
             self.setTimeout(self.site.limits.receive_seconds)
         super().dataReceived(data)
@@ -84,10 +85,13 @@ class ShopChannel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:
-        """An answer is written."""
+        """An answer is written; the next request has to wait until enough of it is taken."""
         self.since = self.site.seconds()
         self._savedTimeOut = self.site.limits.idle_seconds
+        self.paused = self.stopped  # LineReceiver then keeps what it has received
         super().requestDone(request)
+        if self.stopped:
+            self._networkProducer.pauseProducing()
 
     def refuse(self, error: Refused) -> None:
         """Answer with a page and close; what else comes is dropped."""
@@ -133,8 +137,10 @@ class ShopChannel(HTTPChannel):
 
     def resumeProducing(self) -> None:
         """The reader takes more."""
-        self.stopped = False
+        self.stopped = self.paused = False
         super().resumeProducing()
+        if not self._handlingRequest:
+            self.dataReceived(b"")  # what came meanwhile
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """The browser is gone."""

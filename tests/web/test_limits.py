@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from twisted.internet.task import Clock
 
+from bitsnode.shop.items import MAX_BLOB, Blob
 from bitsnode.web.errors import TooMany
 from bitsnode.web.limits import MAX_KEYS, Bucket, Limits, Places, Throttle
 from bitsnode.web.site import ShopSite
@@ -132,6 +133,25 @@ def test_a_reader_who_never_takes_a_page_is_let_go(site: ShopSite, clock: Clock)
             clock.advance(20)
             wire.flush()
         assert wire.lost, asked
+
+
+def test_answers_that_nobody_takes_are_not_piled_up(
+    site: ShopSite, shop: MemoryShop, clock: Clock
+) -> None:
+    """Of many requests in one go the next is answered when the last answer is on its way."""
+    shop.catalogue.blobs["big"] = Blob("image/webp", bytes(MAX_BLOB))
+    wire = Wire(site, clock)
+    wire.stream.pauseProducing()
+    wanted = PAGE.replace(b"GET / ", b"GET /blob/big ")
+    wire.send(wanted * 30)
+    wire.send(wanted * 30)
+    assert wire.stream.peer._in_flight < 1.1 * MAX_BLOB
+    wire.stream.resumeProducing()
+    wire.flush()
+    assert wire.got.count(b"HTTP/1.1 200") == 60
+    assert len(wire.got) > 60 * MAX_BLOB
+    wire.send(PAGE)
+    assert wire.got.count(b"HTTP/1.1 200") == 61
 
 
 def test_many_requests_in_one_go_are_answered_in_their_order(site: ShopSite, clock: Clock) -> None:
