@@ -31,6 +31,7 @@ class Network:
         record_bits: difficulty of a DHT record's puzzle.
         share_bits: difficulty per MiB of a share that nobody pays for.
         connect_seconds: how long one attempt to reach an onion may take.
+        circuits: a second that a node opens at most; 0 for no limit.
     """
 
     name: str
@@ -38,10 +39,11 @@ class Network:
     record_bits: int
     share_bits: int
     connect_seconds: float
+    circuits: float
 
 
-PUBLIC: Final = Network("public", 26, 16, 18, 60.0)
-LOCAL: Final = Network("local", 8, 4, 4, 10.0)
+PUBLIC: Final = Network("public", 26, 16, 18, 60.0, 2.0)
+LOCAL: Final = Network("local", 8, 4, 4, 10.0, 0.0)
 
 
 def named_network(name: str) -> Network:

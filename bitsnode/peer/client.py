@@ -9,6 +9,7 @@ from twisted.internet.protocol import Factory
 
 from bitsnode.config import PEER_PORT, Network
 from bitsnode.peer.budgets import Times
+from bitsnode.peer.dials import DialBudget
 from bitsnode.peer.errors import (
     ClientStopped,
     ConnectionLost,
@@ -78,6 +79,7 @@ class PeerClient:
         self._node_isolation = node_isolation
         self._times = times or Times(hello=network.connect_seconds)
         self._connections = connections
+        self._dials = DialBudget(clock, network.circuits) if network.circuits else None
         self._routes: dict[_Key, Route] = {}
         self._stopped = False
 
@@ -129,6 +131,8 @@ class PeerClient:
     async def stop(self) -> None:
         """Drop every connection, and ask nothing any more."""
         self._stopped = True
+        if self._dials is not None:
+            self._dials.stop()
         for route in list(self._routes.values()):
             route.close(ClientStopped())
 
@@ -164,6 +168,11 @@ class PeerClient:
             if idle:
                 min(idle, key=lambda c: c.last_used).abort(ConnectionLost())
 
+    async def _turn(self, isolation: Isolation) -> None:
+        """Wait until one more dial may be made; raises OnionError if that takes too long."""
+        if self._dials is not None:
+            await self._dials.turn(urgent=isolation != self._node_isolation)
+
     async def _connect(self, address: OnionAddress, isolation: Isolation) -> OutgoingConnection:
         shown = self._card() if isolation == self._node_isolation else None
 
@@ -177,6 +186,7 @@ class PeerClient:
             )
 
         try:
+            await self._turn(isolation)
             dial = self._dialer.dial(address, PEER_PORT, isolation, _Outgoing(make))
             connection = await dial
         except OnionError as error:

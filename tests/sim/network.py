@@ -33,7 +33,7 @@ from tests.sim.models import Times
 
 MOST_CIRCUITS = 256  # open at a time, as in the peer client
 IDLE_SECONDS = 900.0  # after which a circuit is closed, as in the peer room
-SIM = Network("local", 0, 0, 0, 60.0)  # no puzzles: they cost time and decide nothing here
+SIM = Network("local", 0, 0, 0, 60.0, 0.0)  # no puzzles: they cost time and decide nothing here
 
 
 class Gone(BitsError):
