@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThread
 
 from onion.localnet import PrivateTorNetwork, TorOptions
 from tests.acceptance.cli_net import BITSNODE, sha256, wait_for
+from tests.acceptance.onion_web import Browser
 from tests.integration.namespaces import (
     Namespace,
     assert_no_inet_socket,
@@ -200,7 +201,7 @@ def _every_command(inside: Namespace, path: Path, options: TorOptions) -> None:
 async def test_n1_the_chain_is_asked_through_tor_alone(
     tor_namespace: Namespace, tmp_path: Path
 ) -> None:
-    """A wallet and its vouchers are used where neither node nor chain has a network."""
+    """A wallet, its vouchers and a shop are used where neither node nor chain has a network."""
     await _with_network(tor_namespace, tmp_path, _wallet_commands)
 
 
@@ -212,6 +213,10 @@ def _wallet_commands(inside: Namespace, path: Path, options: TorOptions) -> None
     with ExitStack() as stack:
         chain = _traced(stack, inside, path / "chain", options, dict(os.environ))
         node = _traced(stack, inside, path / "node", options, dict(os.environ))
+        shop_tor = ClientTor(node.path / "shop-tor", options, command=inside.command)
+        shop_tor = stack.enter_context(shop_tor)
+        node.home.mkdir(mode=0o700)
+        (node.home / "config.toml").write_text(f'shop_tor_control = "unix:{shop_tor.control}"\n')
         node.start(options=chain.start_chain())
         made = node.command("wallet", "create", *secret)
         (account,) = made["accounts"]
@@ -233,6 +238,11 @@ def _wallet_commands(inside: Namespace, path: Path, options: TorOptions) -> None
         again = ["--home", str(path / "again"), "restore", backup, "--words-file", str(words)]
         assert "keys/onion.seed" in node.command(*again, *secret)["files"]
         node.command("config", "show")
+        shop_tor.wait_ready()
+        onion = node.command("shop", "create", "--name", "Studio")["shop_onion"]
+        assert "Studio" in Browser(chain.tor.socks).get(onion).text
+        assert node.command("shop", "status")["state"] == "reachable"
+        node.command("shop", "orders")
         for traced in (node, chain):
             traced.stop()
             assert_no_inet_socket(traced.path / "node.trace")
