@@ -107,6 +107,7 @@ class FakeRelays:
         idle: those that take everything and do nothing.
         asked: relay, fields and isolation of each sweep that was asked for.
         before: called before a relay sweeps.
+        fees_asked: how often they were asked their fee.
     """
 
     chain: InvoiceBlocks
@@ -117,9 +118,11 @@ class FakeRelays:
     idle: frozenset[bytes] = frozenset()
     asked: list[tuple[bytes, InvoiceFields, Isolation]] = attrs.Factory(list)
     before: Callable[[], None] = lambda: None
+    fees_asked: int = 0
 
     async def fee(self, isolation: Isolation) -> int:
         """See `bitsnode.market.invoice_needs.SweepRelays`."""
+        self.fees_asked += 1
         if self.down:
             raise BitsError("no relay")
         return self.wanted

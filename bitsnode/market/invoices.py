@@ -32,7 +32,7 @@ VALID_SECONDS: Final = 86_400  # for which the price of an invoice holds
 MAX_OPEN: Final = 2_000  # invoices whose time is not over and that nobody paid
 LOOKS: Final = 32  # in one round
 SPREAD_SECONDS: Final = 0.5  # at most, between two looks of one round
-FEE_SECONDS: Final = 600.0  # for which a fee is good that relays named
+FEE_SECONDS: Final = 600.0  # between two times that relays are asked their fee
 USUAL_FEE: Final = 20  # the part of the price that is the fee at most while no relay answers
 
 Changed = Callable[[InvoiceStatus], None]
@@ -87,7 +87,8 @@ class Invoices:
         self._told: dict[bytes, InvoiceStatus] = {}
         self._swept: dict[bytes, list[tuple[int, int]]] = {}  # block and wei, by address
         self._cursor: Cursor | None = None
-        self._fee: tuple[float, int] | None = None  # when it was named, and wei
+        self._fee: int | None = None  # wei that relays named last
+        self._fee_asked = -FEE_SECONDS  # when they were asked
         self._loading = DeferredLock()
         self._tending = DeferredLock()
 
@@ -172,6 +173,7 @@ class Invoices:
             for record in self._next(records.values()):
                 await self._look(record)
                 await pause(self._tools.clock, self._tools.uniform(0.0, SPREAD_SECONDS))
+            await self._ask_fee()
             if self._sweeping is not None:
                 await self._sweeping.step(list(records.values()), self._keep)
         finally:
@@ -274,18 +276,25 @@ class Invoices:
             self._tell(records[mine])
 
     async def _fee_of(self, price: int) -> int:
-        """Return the fee to write into an invoice: what relays want now, or a usual part."""
-        now = self._tools.clock.seconds()
-        if self._fee is None or self._fee[0] + FEE_SECONDS <= now:
-            try:
-                fee = await self._tools.relays.fee(Isolation.fresh("relay-terms"))
-                self._fee = (now, fee)
-            except TROUBLES as error:
-                _log.info("No relay says its fee: {reason}", reason=str(error))
-                return usual_fee(price)
-        if price < FEE_DIVISOR * self._fee[1]:
+        """Return the fee to write into an invoice: what relays wanted last, or a usual part."""
+        if self._fee is None:
+            await self._ask_fee()
+        if self._fee is None:
+            return usual_fee(price)
+        if price < FEE_DIVISOR * self._fee:
             raise InvoicePriceTooLow
-        return self._fee[1]
+        return self._fee
+
+    async def _ask_fee(self) -> None:
+        """Ask relays their fee, unless that was done a while ago: by the clock, not by visitors."""
+        now = self._tools.clock.seconds()
+        if now < self._fee_asked + FEE_SECONDS:
+            return
+        self._fee_asked = now
+        try:
+            self._fee = await self._tools.relays.fee(Isolation.fresh("relay-terms"))
+        except TROUBLES as error:
+            _log.info("No relay says its fee: {reason}", reason=str(error))
 
     def _status(self, record: Record) -> InvoiceStatus:
         tools = self._tools

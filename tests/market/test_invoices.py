@@ -612,6 +612,24 @@ def test_without_a_relay_the_fee_is_a_usual_one(world: World) -> None:
     ]
 
 
+def test_relays_are_asked_their_fee_by_the_clock(world: World) -> None:
+    """Visitors make nobody ask, but for the first invoice after a start; a fee of before holds."""
+    first = world.issue()
+    for _ in range(10):
+        world.issue()
+        world.look(first, 10)
+    assert world.relays.fees_asked == 1
+    world.relays.wanted = 2 * RELAY_FEE
+    world.look(first, 600)
+    world.issue()
+    assert world.relays.fees_asked == 2
+    world.relays.down = True
+    world.look(first, 600)
+    world.issue()
+    fees = sorted(record.fee for record in world.store.all())
+    assert fees == [RELAY_FEE] * 11 + [2 * RELAY_FEE] * 2
+
+
 def test_the_file_is_sealed_and_somebodys(world: World) -> None:
     """Neither payee, content nor address is in it; another key or factory is refused."""
     invoice = world.issue()
