@@ -141,11 +141,11 @@ class ShopAccess:
 
     async def keep_open(self) -> None:
         """Open the shop as soon as there is one."""
-        there = self.onion is not None
-        if not there:
+        if self.onion is None:
             await self._made
         self._report(ShopIdentified(self.door.address))
-        await self.door.keep_open(self._find_pages, at_once=not there)
+        # one that was made since the node started is new to everybody: there is nothing to hide
+        await self.door.keep_open(self._find_pages, at_once=self._made.called)
         try:
             await (await self.adding()).reconcile()
         except (BitsError, OnionError):

@@ -49,6 +49,8 @@ def command(
         run_command(line, "publish", arguments, _show)
         return
     if no_shop or not _has_shop(line):
+        if title or tags:
+            line.fail("This node has no shop to put it in: leave out --title and --tags.")
         try:
             arguments["price"] = wei_of(price)
         except BadAmount as error:
