@@ -19,7 +19,8 @@ from bitsnode.config import Settings
 from bitsnode.errors import BitsError
 from bitsnode.events import ShopEvent, ShopIdentified
 from bitsnode.market_access import MarketAccess
-from bitsnode.shop.adding import Adding, Publisher, Tools
+from bitsnode.shop.adding import Adding, Tools
+from bitsnode.shop.adding_needs import Publisher
 from bitsnode.shop.catalogue import Catalogue
 from bitsnode.shop.errors import NoShop, ShopExists
 from bitsnode.shop.goods import Goods

@@ -15,10 +15,11 @@ from bitsnode.codec.link import Link
 from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId, sha256
 from bitsnode.market.errors import TooFewHolders
-from bitsnode.market.selling_needs import OnSale
 from bitsnode.market.selling_errors import NotOnSale
+from bitsnode.market.selling_needs import OnSale
 from bitsnode.media.errors import UnreadableImage
-from bitsnode.shop.adding import Adding, InShop, Noted, OfferLater, Preparing, Tools, Wish
+from bitsnode.shop.adding import Adding, Tools, Wish
+from bitsnode.shop.adding_needs import InShop, Noted, OfferLater, Preparing
 from bitsnode.shop.catalogue import Catalogue
 from bitsnode.shop.errors import BadItem, BadShopText, NoSuchItem
 from bitsnode.shop.goods import Goods
