@@ -18,7 +18,7 @@ from tests.media.films import make
 from tests.media.test_images import jpeg, scene
 
 FILM_FRAMES = 500  # 20 seconds
-FILM_NOISE = 48  # pixels a side: a film of several chunks, so that seeking is to another one
+FILM_NOISE = 96  # pixels a side: a film of several chunks, so that seeking is to another one
 
 
 @attrs.frozen

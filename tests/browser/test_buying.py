@@ -104,9 +104,19 @@ def test_a_film_is_bought_and_claimed_elsewhere(
     assert begun > 0
     assert (now, width) == (15, 160)
     assert seekable == pytest.approx(duration, abs=0.1)
-    assert other.statuses[f"{other.path}/content"] == {206}  # parts, never the whole
+    assert 206 in other.statuses[f"{other.path}/content"]  # the part that was sought
     assert other.axe() == []
     check_split(shop, wanted)
+    check_no_plaintext(shop, tmp_path / "film")
+
+
+def check_no_plaintext(shop: Shop, film: Path) -> None:
+    """M1: nothing of what was sold, watched and downloaded is in the keeper's home in the clear."""
+    data = film.read_bytes()
+    runs = [data[at : at + 32] for at in range(MIB // 2, len(data) - 32, len(data) // 40)]
+    files = [path for path in shop.keeper.home.rglob("*") if path.is_file()]
+    assert any(path.stat().st_size > len(data) for path in files)  # its ciphertext
+    assert [path for path in files if any(run in path.read_bytes() for run in runs)] == []
 
 
 def check_split(shop: Shop, wanted: Wanted) -> None:

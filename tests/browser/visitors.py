@@ -194,7 +194,7 @@ def picture_by_firefox(url: str, proxy: str, width: int, folder: Path) -> Path:
     (profile / "user.js").write_text("\n".join(lines))
     picture = folder / f"firefox-{width}.png"
     command = ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile)]
-    command += [f"--window-size={width},{HEIGHT}", "--screenshot", str(picture), url]
+    command += [f"--window-size={width},{2 * HEIGHT}", "--screenshot", str(picture), url]
     home = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
     subprocess.run(command, check=True, capture_output=True, timeout=2 * PATIENCE, env=home)
     shutil.rmtree(profile)
