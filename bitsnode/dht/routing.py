@@ -17,6 +17,9 @@ FAILURES: Final = 3  # failures in a row after which a contact is dead
 CHECK_SECONDS: Final = 900.0  # after which a silent contact is asked whether it is there
 MAX_CHECK_SECONDS: Final = 4 * 3600.0  # that time for a contact known for eight hours and more
 CHECK_BACKOFF: Final = 7  # doublings of that time, at most, while a contact fails: 32 hours
+SIBLINGS: Final = (
+    2 * K
+)  # nearest to us that are kept, whatever bucket they are in (S/Kademlia, §4.2)
 MAX_NONCES: Final = 4096  # onion addresses whose first nonce is remembered
 
 
@@ -87,12 +90,16 @@ class RoutingTable:
         own_id: 32 bytes.
         own_key: our onion key, 32 bytes, never a contact; None while we have no card.
         k: contacts of a bucket, and its spares.
+        siblings: contacts nearest to us that are kept beyond that.
     """
 
-    def __init__(self, own_id: bytes, own_key: bytes | None = None, k: int = K) -> None:
+    def __init__(
+        self, own_id: bytes, own_key: bytes | None = None, k: int = K, siblings: int = SIBLINGS
+    ) -> None:
         self._own_id = own_id
         self._own_key = own_key
         self._k = k
+        self._siblings = siblings
         self._buckets: defaultdict[int, _Bucket] = defaultdict(_Bucket)  # by shared prefix
         self._nonces: OrderedDict[bytes, bytes] = OrderedDict()
 
@@ -167,7 +174,7 @@ class RoutingTable:
         if known is not None:
             return known.card.card.sequence < card.card.sequence
         room = len(bucket.contacts) < self._k or len(bucket.spares) < self._k
-        return room or self._dead(bucket) is not None
+        return room or self._dead(bucket) is not None or self._is_sibling(card.card.node_id)
 
     def nearest(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
@@ -252,13 +259,33 @@ class RoutingTable:
         key = contact.card.card.onion_key
         if len(bucket.contacts) >= self._k:
             dead = self._dead(bucket)
-            if dead is None:
-                bucket.spares[key] = contact
-                if len(bucket.spares) > self._k:
-                    bucket.spares.popitem(last=False)
+            if dead is not None:
+                del bucket.contacts[dead]
+            elif not self._is_sibling(contact.card.card.node_id):
+                self._spare(bucket, contact)
                 return
-            del bucket.contacts[dead]
         bucket.contacts[key] = contact
+        self._trim(bucket)
+
+    def _trim(self, bucket: _Bucket) -> None:
+        """Make spares of those that nearer siblings have replaced, in a bucket with too many."""
+        own = int.from_bytes(self._own_id, "big")
+        while len(bucket.contacts) > self._k:
+            key = max(bucket.contacts, key=lambda one: bucket.contacts[one].point ^ own)
+            if self._is_sibling(bucket.contacts[key].card.card.node_id):
+                return
+            self._spare(bucket, bucket.contacts.pop(key))
+
+    def _spare(self, bucket: _Bucket, contact: Contact) -> None:
+        bucket.spares[contact.card.card.onion_key] = contact
+        if len(bucket.spares) > self._k:
+            bucket.spares.popitem(last=False)
+
+    def _is_sibling(self, node_id: bytes) -> bool:
+        """Return whether fewer than `SIBLINGS` contacts are nearer to us than an id."""
+        own, gap = int.from_bytes(self._own_id, "big"), distance(node_id, self._own_id)
+        contacts = (c for bucket in self._buckets.values() for c in bucket.contacts.values())
+        return sum(contact.point ^ own < gap for contact in contacts) < self._siblings
 
     @staticmethod
     def _dead(bucket: _Bucket) -> bytes | None:

@@ -1,6 +1,5 @@
 """Looks for signs that the network around this node is not the one that it knew."""
 
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,11 +9,11 @@ from bitsnode.dht.alarms import Alarm, Alarms
 from bitsnode.dht.anchors import Anchor, anchored
 from bitsnode.dht.density import Density
 from bitsnode.dht.lookups import Lookups
-from bitsnode.dht.routing import Contact, RoutingTable
+from bitsnode.dht.routing import RoutingTable
 from bitsnode.wire.messages import K
 from onion.isolation import Isolation
 
-LOOKED_FOR: Final = 3  # living anchors that others are asked about each time
+LOOKED_FOR: Final = 3  # contacts known for longest that newer ones are asked about
 SHRINKING: Final = 4.0  # a network so many times smaller than the one known is another one
 
 
@@ -71,27 +70,21 @@ class Watch:
         now = self._clock.seconds()
         if self._shrunk():
             self._alarms.give(Alarm.SHRUNK, now)
-        anchors = {anchor.onion_key for anchor in self.anchors}
-        living = [c for c in self._table.contacts() if self._is_living(c, anchors)]
-        # in a network of few nodes all are anchors, and nobody is left to ask about them
-        others = [c for c in self._table.contacts() if c.alive and not self._is_in(c, anchors)]
-        if len(living) < LOOKED_FOR or len(others) < LOOKED_FOR:
+        known = sorted(self._table.contacts(), key=lambda contact: contact.since)
+        oldest = [contact for contact in known if contact.failures == 0][:LOOKED_FOR]
+        if len(oldest) < LOOKED_FOR:
+            return
+        # those that came when our oldest contacts had been there for long already
+        newer = now - (now - oldest[-1].since) / 2
+        others = [c.card for c in known if c.alive and c.since > newer and c not in oldest]
+        if len(others) < LOOKED_FOR:
             return
         named = 0
-        for _ in range(LOOKED_FOR):
-            contact = living.pop(secrets.randbelow(len(living)))
-            start = [other.card for other in others]
-            named += await self._lookups.is_named(contact.card, start, self._isolation)
+        for contact in oldest:
+            named += await self._lookups.is_named(contact.card, list(others), self._isolation)
         if named == 0:
             self._alarms.give(Alarm.STRANGERS, self._clock.seconds())
 
     def _shrunk(self) -> bool:
         known = self._density.known and self._nodes > SHRINKING * K
         return known and self._density.nodes < self._nodes / SHRINKING
-
-    @staticmethod
-    def _is_in(contact: Contact, anchors: set[bytes]) -> bool:
-        return contact.card.card.onion_key in anchors
-
-    def _is_living(self, contact: Contact, anchors: set[bytes]) -> bool:
-        return self._is_in(contact, anchors) and contact.failures == 0

@@ -42,7 +42,7 @@ def keys(contacts):
 
 def test_a_full_bucket_keeps_its_contacts_and_takes_a_spare_for_a_dead_one(make):
     """Long-lived contacts stay; one that fails again and again gives way to a spare."""
-    table = RoutingTable(OWN, k=2)
+    table = RoutingTable(OWN, k=2, siblings=0)
     old, steady, spare = cards_of_bucket(make, 0, 3)
     for card in (old, steady, spare):
         table.answered(card, make.now)
@@ -152,15 +152,28 @@ def test_a_new_place_keeps_the_contacts(make):
     assert keys(table.contacts()) == {card.card.onion_key for card in cards}
 
 
+def test_the_nearest_are_kept_whatever_bucket_they_are_in(make):
+    """A crowded neighbourhood is known in full, and no bucket grows beyond it."""
+    cards = [make.card(bits=0) for _ in range(60)]
+    table = RoutingTable(OWN, k=2, siblings=10)
+    for card in cards:
+        table.answered(card, make.now)
+    cards.sort(key=lambda card: distance(card.card.node_id, OWN))
+    assert {card.card.onion_key for card in cards[:10]} <= keys(table.contacts())
+    assert len(table.contacts()) <= 10 + 2 * 8
+    assert table.nearest(OWN, 10, make.now) == cards[:10]
+
+
 class TableMachine(RuleBasedStateMachine):
     """Any order of answers, failures and time leaves the table in order."""
 
     K = 3
+    SIBLINGS = 4
 
     def __init__(self) -> None:
         super().__init__()
         self.make = TableMachine.maker
-        self.table = RoutingTable(OWN, k=self.K)
+        self.table = RoutingTable(OWN, k=self.K, siblings=self.SIBLINGS)
         self.now = self.make.now
         self.answered: set[bytes] = set()
 
@@ -191,7 +204,10 @@ class TableMachine(RuleBasedStateMachine):
         assert len(found) == len(set(found))
         assert set(found) <= self.answered
         for number in range(256):
-            assert sum(bucket_of(contact.card) == number for contact in contacts) <= self.K
+            assert (
+                sum(bucket_of(contact.card) == number for contact in contacts)
+                <= self.K + self.SIBLINGS
+            )
         nearest = self.table.nearest(b"\xff" * 32, 50, self.now)
         gaps = [distance(card.card.node_id, b"\xff" * 32) for card in nearest]
         assert gaps == sorted(gaps)
