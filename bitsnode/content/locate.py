@@ -1,6 +1,7 @@
 """Who holds a content, and its manifest."""
 
 from collections.abc import Awaitable, Callable
+from itertools import chain, zip_longest
 from typing import Final, TypeVar
 
 import attrs
@@ -47,13 +48,16 @@ class Whereabouts:
     providers: tuple[Provider, ...]
 
     def hints(self) -> list[Provider]:
-        """Return every holder named, the newest placement's first."""
+        """Return every holder named, one of each placement in turn and of the provider records.
+
+        Anybody who knows the content id can add a placement, with any sequence and 256 lines.
+        """
         placed = [
-            Provider(line.onion_key, line.index)
+            [Provider(line.onion_key, line.index) for line in placement.placed]
             for placement in self.placements
-            for line in placement.placed
         ]
-        return list(dict.fromkeys([*placed, *self.providers]))
+        turns = chain.from_iterable(zip_longest(*placed, self.providers))
+        return list(dict.fromkeys(hint for hint in turns if hint is not None))
 
     def verified(self, content_id: ContentId, publisher: bytes) -> list[Provider]:
         """Return the holders that the publisher names, then those that name themselves."""
