@@ -6,12 +6,14 @@ Only the player that seeks, and axe, need scripts of their own.
 import hashlib
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.cli_net import sha256, wait_for
 from tests.browser.conftest import Item, NewVisitor, Shop
+from tests.browser.tables import HEADINGS, table
 from tests.browser.visitors import PATIENCE, Visitor
 from tests.browser.wallet import Wanted, pay
 
@@ -23,20 +25,23 @@ CLAIM_CODE = re.compile(r"[0-9A-Z]{5}(-[0-9A-Z]{5}){4}")
 LINK = re.compile(r"bits:bafy[a-z2-7]+#[a-z2-7]{52}")
 
 
-def order(guest: Visitor, item: Item, folder: Path | None = None) -> tuple[str, Wanted]:
-    """Go from the catalogue to the invoice; return the claim code and what is to be paid."""
+def order(
+    guest: Visitor, item: Item, at: Callable[[str], None] = lambda page: None
+) -> tuple[str, Wanted]:
+    """Go from the catalogue to the invoice; return the claim code and what is to be paid.
+
+    ``at`` is called on each page of the order, with its name.
+    """
     guest.open("/")
     guest.press(item.title)
     guest.press("Buy for")
     code = guest.page.inner_text("main code")
     assert CLAIM_CODE.fullmatch(code)
-    if folder:
-        guest.shoot(folder, "order-claim-code")
+    at("order: claim code")
     guest.press("I have kept it")
     assert guest.path.startswith("/order/")
     assert code not in guest.page.content()  # shown once
-    if folder:
-        guest.shoot(folder, "order-to-pay")
+    at("order: to pay")
     return code, Wanted.read(guest.text)
 
 
@@ -68,17 +73,29 @@ PLAY = """async () => {
 
 
 def test_a_film_is_bought_and_claimed_elsewhere(
-    shop: Shop, visitor: NewVisitor, pictures: Path, tmp_path: Path
+    shop: Shop,
+    visitor: NewVisitor,
+    pictures: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, str], None],
 ) -> None:
     """Paid by a plain transfer; then downloaded, opened at home, and played in another browser."""
     guest = visitor()
-    code, wanted = order(guest, shop.film, pictures)
+    rows: list[tuple[str, ...]] = [HEADINGS[:-1]]  # what axe finds, the order of the letter tells
+
+    def look(name: str) -> None:
+        size = sum(each.size for each in guest.loaded)
+        rows.append((name, str(len(guest.loaded)), str(size), "no"))
+        guest.shoot(pictures, name.replace(": ", "-").replace(" ", "-"))
+
+    code, wanted = order(guest, shop.film, look)
     assert wanted.amount == shop.film.price
     address = guest.page.url
     pay(shop.chain, wanted)
     wait_until_paid(guest)
     assert guest.page.url == address
-    guest.shoot(pictures, "order-paid")
+    look("order: paid, with what it looked at meanwhile")
+    record_property("table", table(rows))
     assert guest.download("Download (", tmp_path / "film").endswith(".mp4")
     assert sha256(tmp_path / "film") == shop.film.sha256
 
@@ -186,11 +203,19 @@ def test_a_set_of_pictures_is_looked_at_one_by_one(
 
 
 def test_what_is_not_shown_is_a_download(shop: Shop, visitor: NewVisitor, tmp_path: Path) -> None:
-    """A page of HTML that is sold runs nowhere: it is offered as a file, and scripts see it so."""
+    """A page of HTML that is sold runs nowhere, also where scripts do: it is offered as a file.
+
+    Axe looks at each page of this order.
+    """
     guest = visitor(scripts=True)
-    _, wanted = order(guest, shop.letter)
+
+    def accessible(name: str) -> None:
+        assert guest.axe() == [], name
+
+    _, wanted = order(guest, shop.letter, accessible)
     pay(shop.chain, wanted)
     wait_until_paid(guest)
+    accessible("order: paid")
     assert guest.page.locator("main :is(iframe, object, embed, video, img)").count() == 0
     name = guest.download("Download (", tmp_path / "letter")
     assert not name.endswith((".html", ".htm"))

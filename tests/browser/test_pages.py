@@ -1,17 +1,17 @@
 """The pages that everybody may see, through the shop's onion: weight, scripts, access, looks."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.browser.conftest import NewVisitor, Shop
+from tests.browser.tables import HEADINGS, table
 from tests.browser.visitors import WIDTHS, Visitor, picture_by_firefox
 
 pytestmark = [pytest.mark.tor, pytest.mark.timeout(600)]
-
-HEADINGS = ("page", "requests", "bytes", "needs scripts", "axe")
 
 
 def pages(shop: Shop) -> dict[str, str]:
@@ -40,7 +40,7 @@ def test_every_page_page_by_page(
     shop: Shop,
     visitor: NewVisitor,
     pictures: Path,
-    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, str], None],
 ) -> None:
     """Each page says the same with scripts and without, asks nobody else, and axe finds nothing."""
     scripted = visitor(scripts=True)
@@ -57,12 +57,7 @@ def test_every_page_page_by_page(
         assert (needs, faults) == ("no", []), name
         wrong = [each for each in loaded if each.status != 200 and each.path != path]
         assert wrong == []
-    with capsys.disabled():
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-        print(f"\nThe shop's pages, cold, through its onion; screenshots in {pictures}")
-        for row in rows:
-            cells = zip(row, widths, strict=True)
-            print("  " + "  ".join(cell.ljust(width) for cell, width in cells).rstrip())
+    record_property("table", table(rows))
 
 
 def test_people_find_their_way(shop: Shop, visitor: NewVisitor) -> None:
