@@ -43,6 +43,9 @@ from onion.turn import NextTurn
 PUBLISH_AT_ONCE = 10  # one tor publishes ten services at a time reliably; bursts of 40 fail
 FIRST_PAUSE = 0.25  # seconds before the first attempt to get tor back, doubled each time
 LONGEST_PAUSE = 30.0  # seconds
+# Connections that wait to be taken up while this process is busy (listen(2)). Tor turns away at once
+# whoever is beyond it: with Twisted's 50, some of fifty browsers that come together.
+BACKLOG = 1024
 
 
 @attrs.frozen
@@ -200,7 +203,7 @@ class TorNetwork(Dialer, Publisher):
         name = hashlib.sha256(key.public_key + port.to_bytes(2, "big")).hexdigest()[:16]
         path = check_socket_path(private_directory(self._sockets / "services") / f"{name}.sock")
         path.unlink(missing_ok=True)  # left by a node that was killed
-        listening = self._reactor.listenUNIX(str(path), factory, mode=0o600)
+        listening = self._reactor.listenUNIX(str(path), factory, BACKLOG, 0o600)
         service = TorService(
             ServiceKeys(key, port, path, options),
             listening,
