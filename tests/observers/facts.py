@@ -103,16 +103,16 @@ def read_facts(view: View) -> Facts:
     ours: set[int] = set()
     for transaction in view.transactions:
         for number, log in enumerate(transaction.logs):
-            topic, event = log.topics[0] if log.topics else b"", _event(transaction, log, number)
+            topic, told = log.topics[0] if log.topics else b"", event(transaction, log, number)
             if (log.address, topic) == (vouchers, GROUP_OPENED):
-                ours.add(read_group_opened(event).group)
+                ours.add(read_group_opened(told).group)
             elif (log.address, topic) == (semaphore, MEMBER_ADDED):
-                added = read_member_added(event)
+                added = read_member_added(told)
                 roots[word(added.root)] = added.index + 1
                 marks = (transaction.hash, word(added.commitment))
                 deposits.append(Deposit(transaction, added.group, added.index, marks))
             elif (log.address, topic) == (vouchers, REDEEMED):
-                payments.append(_payment(transaction, event, roots))
+                payments.append(_payment(transaction, told, roots))
         if transaction.value and not transaction.data:
             marks = (transaction.hash, transaction.to)
             transfers.append(Payment(transaction, transaction.to, transaction.value, marks))
@@ -129,7 +129,8 @@ def _payment(transaction: Transaction, event: LedgerLog, roots: dict[bytes, int]
     return Payment(transaction, found.payee, found.gross, tuple(marks), found.groups[0], size)
 
 
-def _event(transaction: Transaction, log: Log, number: int) -> LedgerLog:
+def event(transaction: Transaction, log: Log, number: int) -> LedgerLog:
+    """A log as the ledger reads it; its number is within the transaction."""
     return LedgerLog(
         address=log.address,
         topics=log.topics,

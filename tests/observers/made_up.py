@@ -94,6 +94,10 @@ class World:
         """Money changes hands in plain sight."""
         return self._add(sender, to, value, at=at)
 
+    def call(self, sender: bytes, to: bytes, data: bytes, log: Log, at: float) -> Transaction:
+        """A contract is called, and says so."""
+        return self._add(sender, to, 0, data, (log,), at)
+
     def ask(
         self, circuit: str, at: float, method: str = "eth_blockNumber", *params: object
     ) -> None:
