@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 
 from bitsnode.media.errors import ImageTooLarge, UnreadableImage
 from bitsnode.media.kinds import read_start
@@ -131,7 +131,10 @@ def preview(picture: Image.Image) -> Picture:
     size = _fitting(flat.size, THUMBNAIL_SIDE)
     grain = _fitting(flat.size, max(1, min(PREVIEW_SIDE, max(flat.size) // 8)))
     few = flat.resize(grain, Image.Resampling.BOX)
-    return Picture("image/webp", _webp(few.resize(size, Image.Resampling.BICUBIC), 50))
+    # the second blur takes nothing away: it is there for the eye, which would see the 24 pixels
+    soft = ImageFilter.GaussianBlur(max(size) / max(grain) / 2)
+    blurred = few.resize(size, Image.Resampling.BICUBIC).filter(soft)
+    return Picture("image/webp", _webp(blurred, 50))
 
 
 def _decode(data: bytes) -> tuple[Image.Image, str, bool]:
