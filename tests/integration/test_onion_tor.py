@@ -3,10 +3,11 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,21 @@ async def test_what_one_tor_publishes_another_dials(
         await service.stop()
         assert a.status().services == {}
         assert list((socket_directory(tmp_path / "a") / "services").iterdir()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_p3_a_crowd_that_comes_in_one_moment_is_not_turned_away(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """While this process is busy, as it is in this test, they wait until it takes them up."""
+    async with _tor(private_tor, tmp_path / "a") as (a, _):
+        await a.publish(OnionKey.generate(), PORT, _echo())
+        (path,) = (socket_directory(tmp_path / "a") / "services").iterdir()
+        with ExitStack() as crowd:
+            for _ in range(500):
+                stream = crowd.enter_context(socket.socket(socket.AF_UNIX))
+                stream.setblocking(False)
+                stream.connect(str(path))  # as tor does; raises BlockingIOError beyond the queue
 
 
 @pytest_twisted.ensureDeferred
