@@ -144,6 +144,36 @@ def eclipsed(world: World, lookups: int, ground: int = 200) -> Iterator[Row]:
     world.pass_time(ATTACK_SECONDS)
 
 
+def churning(world: World, lookups: int, hours: int) -> Iterator[Row]:
+    """Nodes leave when their sessions end, and as many come; records are an hour old when read.
+
+    Nobody puts a record again within that hour.
+    """
+    for node in world.living:
+        _leave_later(world, node)
+    for hour in range(hours):
+        stored = puts(world, lookups)
+        world.pass_time(3600.0)
+        taken = sum(one.taken for one in stored) / lookups
+        name = f"churn, hour {hour + 1}"
+        yield Row(name, len(world.living), 0, taken, gets(world, stored), 0.999)
+
+
+def _leave_later(world: World, node: SimNode) -> None:
+    """Let a node go without a word when its session ends, and another come in its place."""
+
+    def leave() -> None:
+        node.die()
+        if node.address in world.doors:
+            world.doors.remove(node.address)
+            world.doors.append(world.draws.choice(world.living).address)
+        newcomer = world.add()
+        world.join(newcomer)
+        _leave_later(world, newcomer)
+
+    world.clock.callLater(world.fabric.times.session(), leave)
+
+
 def _eclipsed(world: World, name: str, stored: Stored, lookups: int, ground: int) -> Row:
     measured = gets(world, [stored] * lookups)
     alarms = sum(bool(node.service.status().alarms) for node in world.living)

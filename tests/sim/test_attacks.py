@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sim.measure import puts
-from tests.sim.scenarios import all_of_it, decimated, eclipsed, invaded, settled
+from tests.sim.scenarios import all_of_it, churning, decimated, eclipsed, invaded, settled
 from tests.sim.shortcuts import shortcuts
 from tests.sim.table import line
 
@@ -47,6 +47,20 @@ def test_d1_identities_ground_around_a_key_do_not_hide_its_record() -> None:
     assert before.measured.found >= 0.99, line(before)
     assert after.measured.found >= 0.99, line(after)
     assert before.alarms
+    world.stop()
+
+
+@pytest.mark.usefixtures("seeded")
+def test_records_outlive_an_hour_of_churn() -> None:
+    """Half the nodes of an hour ago are gone, and what they kept is found with the others."""
+    world, _ = settled(7, NODES)
+    before = set(world.living)
+    (hour,) = churning(world, LOOKUPS, 1)
+    assert hour.met, line(hour)
+    assert len(world.living) == NODES
+    gone = before.difference(world.living)
+    assert len(gone) > NODES // 4
+    assert world.failures == []
     world.stop()
 
 
