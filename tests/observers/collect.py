@@ -81,6 +81,12 @@ def read_work(content_id: str, price: int, onion: str, entries: Iterable[Entry])
     return Work(content_id, digest, price, key, tuple(marks), tuple(dict.fromkeys(creator)))
 
 
+def holders_of(content_id: str, entries: Iterable[Entry]) -> frozenset[bytes]:
+    """Onion keys of the nodes that keep shares of a content's key, as its offers say."""
+    offers = _offers(ContentId.parse(content_id).digest, entries)
+    return frozenset(holder.onion_key for each in offers for holder in each.offer.holders)
+
+
 def relay_account(home: Path) -> bytes:
     """The public account of a node's relay, 20 bytes."""
     return _raw(LocalKey((home / "market" / "relay.key").read_bytes()).address)

@@ -164,7 +164,8 @@ def _identifiers(view: ShopView, sweeps: Sequence[Sweep]) -> Iterator[ShopLink]:
     places = places_of(world)
     for answer in view.answers:
         if not answer.order:  # what a payer sees of their own order is theirs
-            places.append(Place(f"the shop's {answer.path}", answer.tokens))
+            whose = frozenset({token(view.onion)})
+            places.append(Place(f"the shop's {answer.path}", answer.tokens | whose))
     where: dict[bytes, list[Place]] = defaultdict(list)
     for place in places:
         for each in place.tokens:

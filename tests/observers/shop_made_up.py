@@ -1,7 +1,7 @@
 """A shop that a test makes up: pages, nodes, invoices that are paid and swept. Honest at first."""
 
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -63,7 +63,7 @@ class ShopWorld:
             self.traffic,
         )
 
-    def change(self, number: int, **changes: object) -> None:
+    def change(self, number: int, **changes: Any) -> None:
         """One node is otherwise."""
         self.peers[number] = attrs.evolve(self.peers[number], **changes)
 
@@ -74,7 +74,7 @@ class ShopWorld:
         *,
         relay: bytes | None = None,
         gross: int = PRICE,
-        **changes: object,
+        **changes: Any,
     ) -> Transaction:
         """An invoice is paid and then swept, so many seconds after the start."""
         fields = InvoiceFields(

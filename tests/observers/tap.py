@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -46,6 +47,15 @@ class TorControl:
         """Hang up."""
         self._lines.close()
         self._stream.close()
+
+    def hang_up(self) -> None:
+        """End what another thread reads of `lines`."""
+        self._stream.shutdown(socket.SHUT_RDWR)
+
+    def lines(self) -> Iterator[str]:
+        """Return what tor tells, as it tells it, until the connection ends."""
+        self._stream.settimeout(None)
+        yield from self._lines
 
     def ask(self, command: str) -> None:
         """Give a command that must succeed."""
