@@ -117,6 +117,15 @@ class ChainAccess:
             self._ledger.follow(self._isolation, pause)
         return self._ledger
 
+    @property
+    def own(self) -> bool:
+        """Whether nobody else is asked anything.
+
+        Raises:
+            NoRpc, NoDeployment: no chain can be asked.
+        """
+        return all(endpoint.own for endpoint in find_chain(self._settings)[0])
+
     def wallet(self) -> Wallet:
         """Return the wallet; where no chain is set, one that has addresses but no balances.
 

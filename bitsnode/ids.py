@@ -50,6 +50,7 @@ class Context:
     CUSTODY_PUZZLE: Final = b"bits/custody-puzzle/v1"
     COMPLAINT: Final = b"bits/complaint/v1"
     BACKUP: Final = b"bits/backup/v1"
+    INVOICE: Final = b"bits/invoice/v1"
 
 
 def sha256(*parts: bytes) -> bytes:

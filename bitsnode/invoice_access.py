@@ -1,9 +1,11 @@
 """A node's invoices: opened when the first is made, or when there are some, and looked after."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -12,7 +14,8 @@ from bitsnode.chain_access import ChainAccess, RunInThread
 from bitsnode.config import LOCAL, Settings
 from bitsnode.errors import BitsError
 from bitsnode.market.invoice_chain import LedgerInvoices
-from bitsnode.market.invoice_store import InvoiceStore
+from bitsnode.market.invoice_recovery import InvoicesLookedFor, Recovery, Search, Wanted
+from bitsnode.market.invoice_store import InvoiceStore, far_place
 from bitsnode.market.invoice_sweeping import PAUSES, Sweeping
 from bitsnode.market.invoices import Invoices, InvoiceTools
 from bitsnode.market.relay_client import Peers, RelayClient
@@ -27,6 +30,15 @@ TEND_SECONDS: Final = 5.0  # between two rounds
 LOCAL_PAUSES: Final = (2.0, 10.0)  # seconds between sweeps where nobody can be watched
 
 _log = Logger()
+
+
+@attrs.frozen
+class _Files:
+    """What is open."""
+
+    store: InvoiceStore
+    tools: InvoiceTools
+    invoices: Invoices
 
 
 class InvoiceAccess:
@@ -58,15 +70,18 @@ class InvoiceAccess:
         self._peers = peers
         self._run = run
         self._folder: Path = settings.home / "shop"
-        self._store: InvoiceStore | None = None
-        self._invoices: Invoices | None = None
+        self._files: _Files | None = None
         self._tending: Deferred[None] | None = None
         self.looked_at: float | None = None
 
     @property
     def there(self) -> bool:
-        """Whether an invoice was ever made here."""
-        return (self._folder / "invoices.db").exists()
+        """Whether there are invoices, or soon will be.
+
+        Seed and counter are made with the shop and not with its first invoice, so that a backup
+        from before that one knows them, too.
+        """
+        return any((self._folder / name).exists() for name in ("invoices.db", "shop.db"))
 
     def open(self, relays: RelayClient) -> Invoices:
         """Return the invoices, and look after them from now on.
@@ -74,13 +89,42 @@ class InvoiceAccess:
         Raises:
             BitsError: the chain or a file cannot be used; the text says why.
         """
-        if self._invoices is None:
+        return self._opened(relays).invoices
+
+    async def recover(
+        self, relays: RelayClient, wanted: Wanted, on_event: Callable[[InvoicesLookedFor], None]
+    ) -> Search:
+        """Look for invoices that were issued after the backup that this home came from.
+
+        Raises:
+            BitsError: the chain or a file cannot be used; the text says why.
+        """
+        files = self._opened(relays)
+        return await Recovery(files.tools, files.store, files.invoices, wanted, on_event).run()
+
+    async def stop(self) -> None:
+        """Look after them no more, and close the file."""
+        if self._tending is not None:
+            self._tending.cancel()
+        if self._files is not None:
+            self._files.store.close()
+
+    async def _tend(self, invoices: Invoices) -> None:
+        while True:
+            try:
+                await invoices.tend()
+                self.looked_at = self._reactor.seconds()
+            except (BitsError, OnionError, OSError, sqlite3.Error) as error:
+                _log.warn("Invoices could not be looked after: {reason}", reason=str(error))
+            await deferLater(self._reactor, TEND_SECONDS)
+
+    def _opened(self, relays: RelayClient) -> _Files:
+        if self._files is None:
             ledger = self._chain.ledger()
             chain_id = ledger.deployment.chain_id
             factory = bytes.fromhex(ledger.deployment.address("InvoiceFactory")[2:])
             private_directory(self._folder)
-            key = load_or_create_seed(private_directory(self._folder / "keys") / "invoices.seed")
-            self._store = InvoiceStore(self._folder / "invoices.db", key, chain_id, factory)
+            store = self._open_store(chain_id, factory)
             sweeper = SweepClient(relays, self._peers, chain_id, factory)
             tools = InvoiceTools(
                 clock=self._reactor,
@@ -93,26 +137,17 @@ class InvoiceAccess:
             )
             pauses = LOCAL_PAUSES if self._settings.network == LOCAL else PAUSES
             sweeping = Sweeping(self._reactor, sweeper, pauses=pauses)
-            self._invoices = Invoices(tools, self._store, sweeping)
-            self._tending = Deferred.fromCoroutine(self._tend(self._invoices))
+            self._files = _Files(store, tools, Invoices(tools, store, sweeping))
+            self._tending = Deferred.fromCoroutine(self._tend(self._files.invoices))
             self._tending.addErrback(_ended)
-        return self._invoices
+        return self._files
 
-    async def stop(self) -> None:
-        """Look after them no more, and close the file."""
-        if self._tending is not None:
-            self._tending.cancel()
-        if self._store is not None:
-            self._store.close()
-
-    async def _tend(self, invoices: Invoices) -> None:
-        while True:
-            try:
-                await invoices.tend()
-                self.looked_at = self._reactor.seconds()
-            except (BitsError, OnionError, OSError, sqlite3.Error) as error:
-                _log.warn("Invoices could not be looked after: {reason}", reason=str(error))
-            await deferLater(self._reactor, TEND_SECONDS)
+    def _open_store(self, chain_id: int, factory: bytes) -> InvoiceStore:
+        path = private_directory(self._folder / "keys") / "invoices.seed"
+        # without a counter, a seed that was there before may have been used for anything
+        begin = far_place() if path.exists() else 0
+        key = load_or_create_seed(path)
+        return InvoiceStore(self._folder / "invoices.db", key, chain_id, factory, begin)
 
     async def _payee(self) -> MetaAddress:
         return MetaAddress.parse((await self._chain.wallet().addresses()).meta_address)

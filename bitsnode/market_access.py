@@ -24,6 +24,7 @@ from bitsnode.market.complaint_check import Verdict, check_complaint
 from bitsnode.market.custody import CustodyStore
 from bitsnode.market.gate import Gate
 from bitsnode.market.hot_key import open_hot_key
+from bitsnode.market.invoice_recovery import InvoicesLookedFor, Search, Wanted
 from bitsnode.market.invoices import Invoices
 from bitsnode.market.offer import Market
 from bitsnode.market.own_chain import OwnChain
@@ -202,12 +203,21 @@ class MarketAccess:
         """Return the invoices of this node's shop, which are looked after from then on."""
         return self.invoice_access.open(self._relay_client(await self._where()))
 
+    async def recover_invoices(
+        self, wanted: Wanted, on_event: Callable[[InvoicesLookedFor], None]
+    ) -> Search:
+        """Look for invoices that a backup did not know; see `InvoiceAccess.recover`."""
+        relays = self._relay_client(await self._where())
+        return await self.invoice_access.recover(relays, wanted, on_event)
+
     async def invoiced(self) -> dict[str, str]:
         """Return the content ids of what was sold by invoices, by the invoices' addresses."""
         if not self.invoice_access.there:
             return {}
         found = await (await self.invoices()).all()
-        return {each.invoice.address: str(each.invoice.content) for each in found}
+        return {
+            each.invoice.address: str(each.invoice.content) for each in found if each.invoice.known
+        }
 
     async def check_complaint(self, data: bytes) -> Verdict:
         """See what there is to a complaint; see `bitsnode.market.complaint_check`."""

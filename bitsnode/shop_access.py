@@ -18,6 +18,7 @@ from bitsnode.chain_access import ChainAccess
 from bitsnode.config import Settings
 from bitsnode.errors import BitsError
 from bitsnode.events import ShopEvent, ShopIdentified
+from bitsnode.market.invoice_recovery import InvoicesLookedFor, Search, Wanted
 from bitsnode.market_access import MarketAccess
 from bitsnode.shop.adding import Adding, Tools
 from bitsnode.shop.adding_needs import Publisher
@@ -171,6 +172,27 @@ class ShopAccess:
             payee=self.payee,
         )
         return Adding(tools)
+
+    async def recover(
+        self, wanted: Wanted, on_event: Callable[[InvoicesLookedFor], None]
+    ) -> Search:
+        """Look for invoices that were issued after the backup that this shop came from.
+
+        Raises:
+            NoShop: there is none.
+            BitsError: the chain or a file cannot be used; the text says why.
+        """
+        await self.rooms()
+        return await self._market.recover_invoices(wanted, on_event)
+
+    @property
+    def own_chain(self) -> bool:
+        """Whether all servers that are asked about the chain are one's own.
+
+        Raises:
+            BitsError: no chain can be asked.
+        """
+        return self._chain.own
 
     async def payee(self) -> MetaAddress:
         """Return where the creator is paid.

@@ -12,6 +12,7 @@ import attrs
 from bitsnode.api.app import BadArguments, Command, Report
 from bitsnode.control import event_line
 from bitsnode.market.errors import UnknownDenomination
+from bitsnode.market.invoice_recovery import GAP, MAX_GAP, Wanted
 from bitsnode.shop.adding import Wish
 from bitsnode.shop.items import MAX_PICTURES, Item, Profile
 from bitsnode.shop.stock import Stock
@@ -46,6 +47,7 @@ class ShopControl:
             "shop-items": self.items,
             "shop-orders": self.orders,
             "shop-status": self.status,
+            "shop-recover": self.recover,
         }
 
     async def create(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
@@ -171,6 +173,25 @@ class ShopControl:
             "orders": dict(Counter(order["state"] for order in orders)),
             "polled_seconds_ago": self._shop.polled_ago(),
             "disk": disk | {"free": await self._shop.run(self._shop.free)},
+        }
+
+    async def recover(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
+        """Look for invoices that were issued after the backup that this shop came from.
+
+        With ``ask`` servers of others are asked for balances, too, of ``gap`` indices beyond the
+        last found, with ``all_fees`` for each fee that there is. One's own are always asked.
+        """
+        own, gap = self._shop.own_chain, arguments.get("gap", GAP)
+        if type(gap) is not int or not 0 < gap <= MAX_GAP:
+            raise BadArguments
+        ask = own or bool(arguments.get("ask"))
+        wanted = Wanted(ask, own or bool(arguments.get("all_fees")), own, gap)
+        search = await self._shop.recover(wanted, lambda event: report(event_line(event)))
+        return {
+            "found": [attrs.asdict(found) for found in search.found],
+            "asked": search.asked,
+            "balances": ask,
+            "own": own,
         }
 
     async def _price(self, arguments: Mapping[str, Any]) -> int:

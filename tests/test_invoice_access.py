@@ -16,6 +16,7 @@ from bitsnode.ids import ContentId
 from bitsnode.invoice_access import TEND_SECONDS, InvoiceAccess
 from bitsnode.ledger.service import Ledger
 from bitsnode.ledger.testing_rpc import fake_rpc
+from bitsnode.market.invoice_recovery import Wanted
 from bitsnode.market.invoice_testing import InvoiceBlocks, InvoiceServer, invoice_deployment
 from bitsnode.market.relay_client import RelayClient
 from zk.stealth import MetaAddress, public_key
@@ -116,3 +117,34 @@ def test_invoices_are_looked_after_from_the_first_on(
     assert {each.invoice for each in found} == {first, second}
     assert sum(each.opens for each in found) == 1
     result_of(again.stop())
+
+
+def test_seed_and_counter_are_there_from_the_shop_on(
+    clock: Clock, chain: Chain, tmp_path: Path
+) -> None:
+    """A backup from before the first invoice has both; a counter that was lost is not repeated."""
+    settings: Any = Settings.load(home=tmp_path / "home", network="local")
+    settings.home.mkdir()
+    (settings.home / "shop").mkdir(mode=0o700)
+    relays = RelayClient(Nobody(), lambda: [], 1, bytes(20))
+    addresses = []
+    for _life in range(2):
+        access: Any = InvoiceAccess(clock, settings, chain, Nobody(), at_once)  # type: ignore[arg-type]
+        (settings.home / "shop" / "shop.db").touch()
+        assert access.there
+        invoices = access.open(relays)
+        assert (settings.home / "shop" / "keys" / "invoices.seed").stat().st_size == 32
+        addresses.append(result_of(invoices.issue(CONTENT, SUM)).address)
+        result_of(access.stop())
+        for path in (settings.home / "shop").glob("invoices.db*"):
+            path.unlink()
+    assert len(set(addresses)) == 2
+    found: Any = InvoiceAccess(clock, settings, chain, Nobody(), at_once)  # type: ignore[arg-type]
+    chain.blocks.pay(addresses[0], SUM)
+    chain.blocks.mine(count=chain.blocks.finality)
+    seen: list[Any] = []
+    wanted = Wanted(ask=True, all_fees=True, own=True, gap=3)
+    search = result_of(found.recover(relays, wanted, seen.append))
+    assert [(each.address, each.wei) for each in search.found] == [(addresses[0], SUM)]
+    assert seen[-1].found == 1
+    result_of(found.stop())

@@ -15,6 +15,7 @@ from bitsnode.identity import raise_card_sequence
 from bitsnode.ledger.wallet.history import History
 from bitsnode.ledger.wallet.voucher_store import VoucherStore
 from bitsnode.ledger.wallet.vouchers import SKIPPED
+from bitsnode.market.invoice_store import jump_ahead
 from bitsnode.market.selling_store import SellingStore
 from bitsnode.wire.card import HOUR
 from onion.keys import load_or_create_seed
@@ -38,6 +39,7 @@ def go_ahead(folder: Path, now: float) -> None:
     _sales(folder / "market", hour)
     for path in sorted((folder / "wallet").glob("history*.sqlite")):
         _vouchers(path)
+    _invoices(folder / "shop" / "invoices.db")
 
 
 def _card(path: Path, hour: int) -> None:
@@ -80,13 +82,27 @@ def _vouchers(path: Path) -> None:
             store.raise_floor(max([store.floor(), *used]) + SKIPPED)
 
 
+def _invoices(path: Path) -> None:
+    """Leave out the indices of invoices that may have been issued since.
+
+    How many they are nobody knows, so the counter goes on from a place drawn by lot.
+    """
+    if path.exists():
+        jump_ahead(path, _owner_of(path))
+
+
 def _chain_of(path: Path) -> int | None:
     """Return the chain that a file says it is about, in the words in which its room wrote it."""
-    with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT name FROM owner").fetchall()
-    said = str(rows[0][0]).rpartition(" ")[2] if rows else ""
+    said = _owner_of(path).rpartition(" ")[2]
     if said == _NONE:
         return None
     if not said.isdecimal():
         raise FileUnsound(f"The database {path.name} does not say of which chain it is.")
     return int(said)
+
+
+def _owner_of(path: Path) -> str:
+    """Return whose a file says it is; "" if it does not."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT name FROM owner").fetchall()
+    return str(rows[0][0]) if rows else ""

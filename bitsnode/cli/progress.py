@@ -102,6 +102,9 @@ _WORDS: Final[dict[str, Callable[[Event], str]]] = {
     "sending": lambda e: f"sending transaction {e['number']} of {e['total']}",
     "shop_opening": lambda e: f"the shop's own tor: {e['percent']}% {e['summary']}",
     "shop_lost": lambda e: f"the shop cannot be reached: {e['reason']}",
+    "invoices_looked_for": lambda e: (
+        f"looked for {e['done']} invoices, asked for {e['asked']} balances, {e['found']} found"
+    ),
     "preparing": lambda e: "taking metadata out, making a thumbnail and a preview",
     "in_shop": lambda e: "the item is in the shop",
     "offer_later": lambda e: f"no offer yet to buyers with a node: {e['reason']}",

@@ -10,6 +10,7 @@ from bitsnode.cli.amount import BadAmount, coins, wei_of
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.progress import day, size
 from bitsnode.cli.remote import run_command
+from bitsnode.cli.shop_recover import recover
 
 
 @click.group(invoke_without_command=True)
@@ -22,6 +23,9 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         run_command(ctx.obj, "shop-status", {}, _show_status)
+
+
+command.add_command(recover)
 
 
 @command.command()

@@ -14,6 +14,7 @@ from bitsnode.ids import ContentId
 from bitsnode.ledger.invoice_uri import payment_uri
 
 ID_SIZE: Final = 16  # bytes
+UNKNOWN: Final = bytes(32)  # digest instead of a content id that was lost
 
 
 class InvoiceState(Enum):
@@ -38,9 +39,9 @@ class Invoice:
 
     Attributes:
         id: random, 16 bytes; says nothing.
-        content: what it pays for.
+        content: what it pays for; `UNKNOWN` in one that was found again after a restore.
         address: where to pay, 20 bytes in hex with 0x, checksummed; of this invoice alone.
-        amount: wei.
+        amount: wei; 0 in one that was found again: whatever came is enough.
         created: Unix time in seconds.
         expires: likewise; until then the price holds. The address works ever after.
         chain_id: as in EIP-155.
@@ -53,6 +54,11 @@ class Invoice:
     created: int
     expires: int
     chain_id: int
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what it pays for."""
+        return self.content.digest != UNKNOWN
 
     @property
     def uri(self) -> str:
@@ -111,7 +117,7 @@ class InvoiceStatus:
             late: see the class.
             undone: see the class.
         """
-        paid = paid or received >= invoice.amount
+        paid = paid or received >= max(invoice.amount, 1)
         if paid:
             state = InvoiceState.SWEPT if swept else InvoiceState.PAID
         elif pending:
@@ -121,7 +127,7 @@ class InvoiceStatus:
         else:
             state = InvoiceState.EXPIRED if over_time else InvoiceState.OPEN
         missing = 0 if paid else max(0, invoice.amount - received - pending)
-        over = max(0, received - invoice.amount)
+        over = max(0, received - invoice.amount) if invoice.amount else 0
         return cls(
             invoice, state, received, pending, missing, over, late=late, undone=undone, opens=paid
         )

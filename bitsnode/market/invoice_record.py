@@ -10,7 +10,8 @@ import attrs
 
 from bitsnode.ids import ContentId
 from bitsnode.ledger.invoice import InvoiceFields, invoice_address, invoice_address_text
-from bitsnode.market.invoice import ID_SIZE, Invoice, InvoiceStatus
+from bitsnode.market.invoice import ID_SIZE, UNKNOWN, Invoice, InvoiceStatus
+from bitsnode.market.invoice_keys import Drawn
 from bitsnode.wire.messages import MAX_TIME
 from bitsnode.wire.relay_messages import AMOUNT_SIZE
 from bitsnode.wire.schema import BigUint, Bytes, Optional, Uint, field
@@ -30,13 +31,13 @@ class Record:
 
     Attributes:
         id: 16 bytes.
-        content: digest of the content id, 32 bytes.
-        amount: wei.
+        content: digest of the content id, 32 bytes; `UNKNOWN` if it was lost.
+        amount: wei; 0 if it was lost.
         created: Unix time in seconds.
         expires: likewise.
         payee: stealth address, 20 bytes.
-        ephemeral: R, 33 bytes. Its scalar is forgotten: the wallet's viewing key finds the payee
-            by R alone, and whoever had the scalar could tell whose the payee is.
+        ephemeral: R, 33 bytes. Its scalar is not kept: the wallet's viewing key finds the payee
+            by R alone.
         view_tag: of ERC-5564.
         fee: wei for whoever sweeps.
         salt: of the address, 32 bytes.
@@ -72,7 +73,7 @@ class Record:
     @property
     def paid(self) -> bool:
         """It was paid, finally: `received` only grows."""
-        return self.received >= self.amount
+        return self.received >= max(self.amount, 1)
 
     @property
     def fields(self) -> InvoiceFields:
@@ -114,6 +115,38 @@ class Record:
     def rest(self) -> int:
         """Final wei that are still at the address."""
         return max(0, self.received - self.swept)
+
+
+def recovered(drawn: Drawn, fee: int, now: int, received: int, swept: int) -> Record:
+    """Return an invoice of which only what is on the chain is known.
+
+    Args:
+        drawn: what it is made of.
+        fee: wei.
+        now: Unix time in seconds; its own time is over.
+        received: wei that are final, those that were swept among them.
+        swept: wei that were swept, finally.
+    """
+    return Record(
+        id=drawn.id,
+        content=UNKNOWN,
+        amount=0,
+        created=now,
+        expires=now,
+        payee=drawn.payee,
+        ephemeral=drawn.ephemeral,
+        view_tag=drawn.view_tag,
+        fee=fee,
+        salt=drawn.salt,
+        received=received,
+        pending=0,
+        seen=received,
+        swept=swept,
+        in_time=None,
+        handed=0,
+        handed_to=b"",
+        handed_swept=0,
+    )
 
 
 def looked(record: Record, now: float, latest: int, final: int, swept: int) -> Record:

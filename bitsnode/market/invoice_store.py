@@ -1,17 +1,18 @@
-"""Invoices on the disk: sealed, one entry for each."""
+"""Invoices on the disk: sealed, one entry for each; and the counter that they are drawn by."""
 
-import hashlib
-import hmac
+import secrets
 import sqlite3
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from bitsnode.codec.sealing import NotSealed, seal, unseal
+from bitsnode.codec.sealing import NotSealed
 from bitsnode.errors import RemoteProtocolError
 from bitsnode.ledger.database import Database
+from bitsnode.ledger.sealed_database import SealedDatabase
 from bitsnode.market.invoice_errors import InvoicesSealed, InvoicesUnwritable
+from bitsnode.market.invoice_keys import InvoiceKeys
 from bitsnode.market.invoice_record import Record
 from bitsnode.wire import cbor
 from bitsnode.wire.schema import from_list, to_list
@@ -26,8 +27,17 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        "CREATE TABLE counter (next INTEGER NOT NULL)",  # one row: the index of the next invoice
+        """
+        CREATE TABLE unknown (
+            start INTEGER PRIMARY KEY       -- from here on, invoices may not be in this file
+        )
+        """,
+    ),
 )
 MAX_RECORD: Final = 1024  # bytes
+FAR: Final = 1 << 62  # a counter that jumps lands somewhere below this, drawn by lot
 
 
 class InvoiceStore:
@@ -35,24 +45,32 @@ class InvoiceStore:
 
     Args:
         path: of the file.
-        key: that seals it, 32 bytes.
+        key: that seals it, and from which invoices are drawn; 32 bytes.
         chain_id: on which is paid.
         factory: of the invoices, 20 bytes.
+        begin: index of the first invoice, if the file has no counter. Where it is not 0, the key
+            may have been used before, so that those from 0 on may be unknown.
+
+    Attributes:
+        database: the file.
+        close: closes it.
+        keys: draw its invoices.
 
     Raises:
         LedgerFileTooNew, LedgerFileDamaged, LedgerFileForeign: the file cannot be used.
     """
 
-    def __init__(self, path: Path, key: bytes, chain_id: int, factory: bytes) -> None:
-        self._key = key
-        self._lock = threading.Lock()
+    def __init__(
+        self, path: Path, key: bytes, chain_id: int, factory: bytes, begin: int = 0
+    ) -> None:
         owner = f"invoices on chain {chain_id} of {factory.hex()}"
-        self.database = Database(path, MIGRATIONS, owner)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self.database.close()
+        self._file = SealedDatabase(path, MIGRATIONS, owner, key)
+        self.database = self._file.database
+        self.close = self._file.close
+        self.keys = InvoiceKeys(key, chain_id, factory)
+        if not self._file.select("SELECT next FROM counter"):
+            with self._file.transaction() as database:
+                _jump(database, begin)
 
     def put(self, record: Record) -> None:
         """Keep an invoice instead of what was kept of it.
@@ -60,13 +78,10 @@ class InvoiceStore:
         Raises:
             InvoicesUnwritable: the disk refuses.
         """
-        sealed = seal(self._key, cbor.encode(to_list(record)))
-        name = hmac.digest(self._key, record.id, hashlib.sha256)
-        try:
-            with self._lock, self.database.transaction():
-                self.database.rows("INSERT OR REPLACE INTO invoices VALUES (?, ?)", name, sealed)
-        except (OSError, sqlite3.Error) as error:
-            raise InvoicesUnwritable from error
+        name = self._file.name(record.id)
+        sealed = self._file.seal(cbor.encode(to_list(record)))
+        with self._writing() as database:
+            database.rows("INSERT OR REPLACE INTO invoices VALUES (?, ?)", name, sealed)
 
     def all(self) -> list[Record]:
         """Return all invoices.
@@ -75,12 +90,66 @@ class InvoiceStore:
             InvoicesSealed: the key is another, or an entry is damaged.
             sqlite3.Error: the disk refuses.
         """
-        with self._lock:
-            rows: list[Any] = self.database.rows("SELECT sealed FROM invoices")
+        rows: list[Any] = self._file.select("SELECT sealed FROM invoices")
         try:
             return [
-                from_list(Record, cbor.decode(unseal(self._key, sealed), MAX_RECORD))
+                from_list(Record, cbor.decode(self._file.unseal(sealed), MAX_RECORD))
                 for (sealed,) in rows
             ]
         except (NotSealed, RemoteProtocolError) as error:
             raise InvoicesSealed from error
+
+    def take(self) -> int:
+        """Return the index of a new invoice; when this returns, no other will ever have it.
+
+        Raises:
+            InvoicesUnwritable: the disk refuses.
+        """
+        with self._writing() as database:
+            ((index,),) = database.rows("SELECT next FROM counter")
+            database.rows("UPDATE counter SET next = next + 1")
+        return int(str(index))
+
+    def unknown(self) -> list[int]:
+        """Return the indices from which on invoices may be missing here, since a restore."""
+        return [start for (start,) in self._file.select("SELECT start FROM unknown ORDER BY start")]
+
+    @contextmanager
+    def _writing(self) -> Iterator[Database]:
+        try:
+            with self._file.transaction() as database:
+                yield database
+        except (OSError, sqlite3.Error) as error:
+            raise InvoicesUnwritable from error
+
+
+def far_place() -> int:
+    """Return where a counter goes on after a jump, drawn by lot; never 0.
+
+    So a second restore of the same backup does not come to the same place either.
+    """
+    return 1 + secrets.randbelow(FAR - 1)
+
+
+def jump_ahead(path: Path, owner: str) -> None:
+    """Have a file that is older than its shop draw no invoice that may have been drawn since.
+
+    Args:
+        path: of the file, which nobody uses.
+        owner: as it says itself.
+
+    Raises:
+        LedgerFileTooNew, LedgerFileDamaged: the file cannot be used.
+        sqlite3.Error: the disk refuses.
+    """
+    with closing(Database(path, MIGRATIONS, owner)) as database, database.transaction():
+        _jump(database, far_place())
+
+
+def _jump(database: Database, place: int) -> None:
+    """Go on from an index, and note from where on invoices may be missing."""
+    if place:
+        start = "SELECT coalesce(max(next), 0) FROM counter"
+        database.rows(f"INSERT OR IGNORE INTO unknown {start}")
+    database.rows("DELETE FROM counter")
+    database.rows("INSERT INTO counter VALUES (?)", place)

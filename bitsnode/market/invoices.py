@@ -16,24 +16,22 @@ from twisted.logger import Logger
 
 from bitsnode.ids import ContentId
 from bitsnode.ledger.announcements import Cursor
-from bitsnode.ledger.redemption import FEE_DIVISOR
 from bitsnode.market import invoice_record
-from bitsnode.market.invoice import ID_SIZE, Invoice, InvoiceStatus
+from bitsnode.market.invoice import Invoice, InvoiceStatus
 from bitsnode.market.invoice_errors import InvoicePriceTooLow, NoSuchInvoice, TooManyInvoices
+from bitsnode.market.invoice_fees import is_covered, tier_of, usual_fee
 from bitsnode.market.invoice_needs import TROUBLES, InvoiceChain, Payee, Run, SweepRelays
 from bitsnode.market.invoice_record import Record
 from bitsnode.market.invoice_store import InvoiceStore
 from bitsnode.market.invoice_sweeping import Sweeping
 from bitsnode.market.purchase_needs import pause
 from onion.isolation import Isolation
-from zk.stealth import DegenerateKeys, InvalidPrivateKey, MetaAddress, StealthPayment, generate
 
 VALID_SECONDS: Final = 86_400  # for which the price of an invoice holds
 MAX_OPEN: Final = 2_000  # invoices whose time is not over and that nobody paid
 LOOKS: Final = 32  # in one round
 SPREAD_SECONDS: Final = 0.5  # at most, between two looks of one round
 FEE_SECONDS: Final = 600.0  # between two times that relays are asked their fee
-USUAL_FEE: Final = 20  # the part of the price that is the fee at most while no relay answers
 
 Changed = Callable[[InvoiceStatus], None]
 _log = Logger()
@@ -109,18 +107,20 @@ class Invoices:
         if sum(not r.paid and now < r.expires for r in records.values()) >= MAX_OPEN:
             raise TooManyInvoices
         fee = await self._fee_of(price)
-        payment = draw_payment(await self._tools.payee())
+        meta = await self._tools.payee()
+        index = await self._tools.run(self._store.take)
+        drawn = self._store.keys.draw(meta, index)
         record = Record(
-            id=secrets.token_bytes(ID_SIZE),
+            id=drawn.id,
             content=content.digest,
             amount=price,
             created=int(now),
             expires=int(now) + VALID_SECONDS,
-            payee=bytes.fromhex(payment.stealth_address[2:]),
-            ephemeral=payment.ephemeral_public_key,
-            view_tag=payment.view_tag,
+            payee=drawn.payee,
+            ephemeral=drawn.ephemeral,
+            view_tag=drawn.view_tag,
             fee=fee,
-            salt=secrets.token_bytes(32),
+            salt=drawn.salt,
             received=0,
             pending=0,
             seen=0,
@@ -163,6 +163,21 @@ class Invoices:
                 self._told.pop(id, None)
 
         return stop
+
+    async def adopt(self, record: Record) -> None:
+        """Take up an invoice that was found again, with what was swept of it before.
+
+        Raises:
+            InvoicesUnwritable: the disk refuses.
+        """
+        await self._tending.acquire()
+        try:
+            if record.id not in await self._all():
+                await self._keep(record)
+                self._cursor = None  # so that the sweeps of all blocks are read again
+                self._swept.clear()
+        finally:
+            self._tending.release()
 
     async def tend(self) -> None:
         """Look at the invoices that are due, and sweep one if it is time; every few seconds."""
@@ -281,7 +296,7 @@ class Invoices:
             await self._ask_fee()
         if self._fee is None:
             return usual_fee(price)
-        if price < FEE_DIVISOR * self._fee:
+        if not is_covered(price, self._fee):
             raise InvoicePriceTooLow
         return self._fee
 
@@ -292,31 +307,14 @@ class Invoices:
             return
         self._fee_asked = now
         try:
-            self._fee = await self._tools.relays.fee(Isolation.fresh("relay-terms"))
+            named = await self._tools.relays.fee(Isolation.fresh("relay-terms"))
+            self._fee = tier_of(named)
         except TROUBLES as error:
             _log.info("No relay says its fee: {reason}", reason=str(error))
 
     def _status(self, record: Record) -> InvoiceStatus:
         tools = self._tools
         return record.status(tools.factory, tools.chain_id, tools.clock.seconds())
-
-
-def draw_payment(meta: MetaAddress) -> StealthPayment:
-    """Return a fresh stealth address; the ephemeral scalar is forgotten at once."""
-    while True:
-        try:
-            return generate(meta, secrets.token_bytes(32))
-        except (InvalidPrivateKey, DegenerateKeys):
-            continue  # never, in practice: one in 2**128
-
-
-def usual_fee(price: int) -> int:
-    """Return the largest round fee that is at most a twentieth of a price, in wei."""
-    fee, power = 0, 1
-    while power <= price // USUAL_FEE:
-        fee = max(step * power for step in (1, 2, 5) if step * power <= price // USUAL_FEE)
-        power *= 10
-    return fee
 
 
 def _newest_first(records: Iterable[Record]) -> list[Record]:

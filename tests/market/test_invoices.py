@@ -77,7 +77,7 @@ class World:
         self.ledger = Ledger(self.clock, rpcs, invoice_deployment(), folder, execute)
         chain = LedgerInvoices(self.ledger, at_once, Isolation("events", "me"))
         self.store = InvoiceStore(self.folder / "invoices.db", KEY, CHAIN_ID, FACTORY)
-        tools = InvoiceTools(
+        self.tools = tools = InvoiceTools(
             self.clock, at_once, CHAIN_ID, FACTORY, chain, payee, self.relays, lambda low, _: low
         )
         self.sweeping = Sweeping(self.clock, self.relays, uniform=lambda low, _high: low)
