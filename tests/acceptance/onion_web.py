@@ -47,10 +47,12 @@ class Browser:
     Attributes:
         socks: unix socket of its SOCKS port.
         user: visits of different users share no circuit.
+        patience: seconds that anything may take.
     """
 
     socks: Path
     user: str = "visitor"
+    patience: float = TIMEOUT
 
     def connect(self, onion: str, port: int = 80) -> socket.socket:
         """Connect to a port of an onion service.
@@ -59,7 +61,7 @@ class Browser:
             NotConnected: tor says why not.
         """
         stream = socket.socket(socket.AF_UNIX)
-        stream.settimeout(TIMEOUT)
+        stream.settimeout(self.patience)
         try:
             stream.connect(str(self.socks))
             name, user = onion.encode(), self.user.encode()
