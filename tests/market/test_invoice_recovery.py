@@ -164,6 +164,7 @@ def test_sweeps_alone_ask_nobody_for_an_address(lost: Lost) -> None:
     assert world.final(invoice).state is InvoiceState.SWEPT
     lost.restore()
     world.chain.mine(count=world.chain.finality)
+    world.done(world.invoices.tend())  # which has read all sweeps before it knows whose they are
     asked = [server.count("eth_getBalance") for server in world.servers]
     search = lost.search(SWEEPS_ONLY)
     assert [(found.address, found.wei) for found in search.found] == [(invoice.address, SUM)]
