@@ -43,8 +43,8 @@ from onion.turn import NextTurn
 PUBLISH_AT_ONCE = 10  # one tor publishes ten services at a time reliably; bursts of 40 fail
 FIRST_PAUSE = 0.25  # seconds before the first attempt to get tor back, doubled each time
 LONGEST_PAUSE = 30.0  # seconds
-# Connections that wait to be taken up while this process is busy (listen(2)). Tor turns away at once
-# whoever is beyond it: with Twisted's 50, some of fifty browsers that come together.
+# Connections that wait to be taken up while this process is busy (listen(2)). Tor turns away
+# whoever is beyond it at once: with Twisted's 50, some of fifty browsers that come together.
 BACKLOG = 1024
 
 
