@@ -13,7 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import buying, chain, command_line, fetch, idle, pipeline, receipts, stealth, zk
+from tests.bench import (
+    buying,
+    chain,
+    command_line,
+    fetch,
+    idle,
+    pipeline,
+    receipts,
+    shop,
+    stealth,
+    zk,
+)
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -26,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "zk": zk.rows,
     "receipts": receipts.rows,
     "buying": buying.rows,
+    "shop": shop.rows,
 }
 
 
@@ -35,6 +47,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
+        "load": os.getloadavg(),  # of the last 1, 5 and 15 minutes: of the run, and who else works
     }
 
 
