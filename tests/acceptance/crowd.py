@@ -4,9 +4,9 @@ A visitor keeps its connection open from page to page, as browsers do. Everythin
 checked: an answer that is no 200, a connection that is refused or cut, and an answer that does not
 come within a minute are errors and not slow pages.
 
-On a machine that is short of time an introduction now and then ends nowhere: the visitor's tor has it
-acknowledged, no rendezvous follows, and nothing comes for a minute and more. Such a visitor asks again
-over another circuit, as a node's dialer does, and that is counted by itself.
+On a machine that is short of time an introduction now and then ends nowhere: the visitor's tor has
+it acknowledged, no rendezvous follows, and nothing comes for a minute and more. Such a visitor asks
+again over another circuit, as a node's dialer does, and that is counted by itself.
 """
 
 import re

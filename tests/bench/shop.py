@@ -207,7 +207,8 @@ def _crowd(
     for error in sorted(set(errors)):
         print(f"  {errors.count(error)} times: {error}")
     again = sum(walk.again for crowd in crowds for walk in crowd.walks)
-    print(f"  introductions that ended nowhere: {again} of {sum(crowd.visits for crowd in crowds)} visits")
+    visits = sum(crowd.visits for crowd in crowds)
+    print(f"  introductions that ended nowhere: {again} of {visits} visits")
     requests = sum(walk.requests for crowd in crowds for walk in crowd.walks)
     mine, base = statistics.median(beside), statistics.median(alone)
     return [
