@@ -26,6 +26,7 @@ class Page:
         headers: by name in small letters.
         body: all of it.
         cookies: that it sets.
+        raw: the whole answer, to the byte.
     """
 
     status: int
@@ -33,6 +34,7 @@ class Page:
     headers: dict[str, str]
     body: bytes
     cookies: list[str]
+    raw: bytes = attrs.field(default=b"", repr=False)
 
     @property
     def text(self) -> str:
@@ -98,7 +100,9 @@ class Browser:
         pairs = [line.split(": ", 1) for line in rest]
         cookies = [value for name, value in pairs if name.lower() == "set-cookie"]
         found = {name.lower(): value for name, value in pairs}
-        return Page(int(first.split()[1]), head.decode("latin-1").lower(), found, body, cookies)
+        return Page(
+            int(first.split()[1]), head.decode("latin-1").lower(), found, body, cookies, answer
+        )
 
 
 class Visit:
@@ -107,6 +111,11 @@ class Visit:
     Args:
         browser: of the visitor.
         onion: of the shop.
+
+    Attributes:
+        path: of the page that is open.
+        page: that is open.
+        heard: every answer so far, redirects included, with the path that was asked for.
     """
 
     def __init__(self, browser: Browser, onion: str) -> None:
@@ -115,6 +124,7 @@ class Visit:
         self._cookies: dict[tuple[str, str], str] = {}
         self.path = "/"
         self.page = Page(0, "", {}, b"", [])
+        self.heard: list[tuple[str, Page]] = []
 
     def open(self, path: str) -> Page:
         """Go to a page."""
@@ -138,6 +148,7 @@ class Visit:
         fitting = [f"{k}={v}" for (k, where), v in self._cookies.items() if path.startswith(where)]
         cookie = {"Cookie": "; ".join(fitting)} if fitting else {}
         page = self._browser.send(self._onion, f"{method} {path} HTTP/1.1", headers | cookie, body)
+        self.heard.append((path, page))
         for text in page.cookies:
             for name, morsel in SimpleCookie(text).items():
                 self._cookies[name, morsel["path"] or "/"] = morsel.value

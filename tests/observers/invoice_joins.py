@@ -1,7 +1,7 @@
 """Joins over invoices: what ties one to another, to a content or to a shop. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, groupby, pairwise
 from math import comb
 from statistics import mean, pstdev
@@ -24,6 +24,7 @@ STEADY: Final = 0.1  # of the mean: pauses that vary less were not drawn by lot
 PAUSES: Final = 4  # that show it
 BREATH: Final = 1.0  # seconds between questions of one round
 LOOKS: Final = 8  # at an invoice, that show a rhythm
+SHIFTS: Final = tuple(sign * (3.0 + 1.7 * n) for n in range(10) for sign in (-1, 1))  # seconds
 SURE: Final = 1e-4  # of a rhythm; pairs are many
 
 Pair = tuple[bytes, bytes]
@@ -132,21 +133,25 @@ def _asked(view: ShopView, sweeps: Sequence[Sweep]) -> Iterator[ShopLink]:
 
 
 def in_step(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two are looked at together more often than chance would have it."""
-    first, last = max(min(one), min(other)), min(max(one), max(other))
-    mine, theirs = (
-        looks([time for time in times if first - BREATH <= time <= last + BREATH])
-        for times in (one, other)
-    )
+    """Whether two are looked at together more often than chance would have it.
+
+    Looks become rarer with age, so chance is what is met when one of them is moved a little.
+    """
+    mine, theirs = looks(one), looks(other)
     if min(len(mine), len(theirs)) < LOOKS:
         return False
-    met = sum(any(abs(a - b) <= BREATH for b in theirs) for a in mine)
-    covered = min(1.0, 2 * BREATH * len(theirs) / (last - first + 2 * BREATH))
+    by_chance = mean(_met(mine, theirs, shift) for shift in SHIFTS) / len(mine)
+    covered = min(0.99, by_chance + 1 / len(mine) / len(SHIFTS))
+    met = _met(mine, theirs, 0.0)
     tail = sum(
         comb(len(mine), k) * covered**k * (1 - covered) ** (len(mine) - k)
         for k in range(met, len(mine) + 1)
     )
     return tail < SURE
+
+
+def _met(mine: Sequence[float], theirs: Sequence[float], shift: float) -> int:
+    return sum(any(abs(a + shift - b) <= BREATH for b in theirs) for a in mine)
 
 
 def looks(times: Sequence[float]) -> list[float]:
@@ -181,13 +186,22 @@ def _identifiers(view: ShopView, sweeps: Sequence[Sweep]) -> Iterator[ShopLink]:
     for sweep in sweeps:
         for mark in sweep.marks:
             ends[token(mark)] = (ShopKind.TOGETHER, sweep.invoice)
+    closed = _closed(view, sweeps, where)
+    for sweep in sweeps:
+        yield from _search(sweep, where, ends, closed)
+
+
+def _closed(view: ShopView, sweeps: Sequence[Sweep], tokens: Iterable[bytes]) -> set[bytes]:
+    """What every sweep of anybody shows, or what is a payer's own affair."""
+    world = view.world
     public = (*world.contracts.values(), *world.nodes, *(m for p in view.peers for m in p.marks))
     closed = {token(each) for each in (*public, *read_facts(world).roots)}
     closed |= {bytes([tag]) + bytes(31) for tag in range(256)}  # one view tag of 256 is no name
-    closed |= {token(sweep.transaction.sender) for sweep in sweeps}  # relays are everybody's
+    closed |= {log.topics[0] for each in world.transactions for log in each.logs if log.topics}
+    closed |= {token(sweep.transaction.sender) for sweep in sweeps}
     closed |= {token(each.sender) for sweep in sweeps for each in sweep.paid}
-    for sweep in sweeps:
-        yield from _search(sweep, where, ends, closed)
+    contracts = world.contracts.values()  # within the head of a call to one of them
+    return closed | {each for each in tokens if any(one in each for one in contracts)}
 
 
 def _search(

@@ -13,6 +13,7 @@ from tests.observers.shop_views import Answer, Peer, ShopView
 from tests.observers.tokens import LEAST, token
 
 DAY: Final = 86_400  # seconds; what is a multiple of it tells no hour
+LEAST_WORD: Final = 6  # letters; shorter ones stand anywhere, in random ids too
 RECENT: Final = (1_700_000_000, 1_700_000_000 + 40 * 365 * DAY)  # Unix seconds taken for times
 TELLING: Final = frozenset(
     {"date", "server", "last-modified", "x-powered-by", "via", "age", "expires", "alt-svc"}
@@ -93,7 +94,7 @@ def _named(view: ShopView, answer: Answer, peer: Peer) -> Iterator[ShopLink]:
             why = f"{answer.path} shows a mark of the node"
             yield ShopLink(ShopKind.NODE, view.onion, peer.name, why)
     for word in peer.words:
-        if word.lower().encode() in lower:
+        if len(word) >= LEAST_WORD and word.lower().encode() in lower:
             why = f"{answer.path} says {word!r}"
             yield ShopLink(ShopKind.NODE, view.onion, peer.name, why)
 
