@@ -239,6 +239,11 @@ class Ledger:
             return await self._rounds.next(on_progress)
         return await self.index.sync(isolation, on_progress)
 
+    @property
+    def follows(self) -> bool:
+        """Whether events are read by the clock alone; see `follow`."""
+        return self._rounds is not None
+
     def follow(self, isolation: Isolation, pause: float) -> None:
         """Read events by the clock alone, every so many seconds, from now on; see `Rounds`.
 

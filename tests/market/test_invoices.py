@@ -393,6 +393,22 @@ def test_books_of_different_moments_count_nothing_twice(world: World) -> None:
     assert world.final(invoice).over == 1
 
 
+def test_looks_do_not_wait_for_the_nodes_own_rounds(world: World) -> None:
+    """Else a server sees them right after a round of logs; the next round tells of the sweep."""
+    invoice = world.issue()
+    world.chain.pay(invoice.address, SUM)
+    world.final(invoice)
+    world.ledger.follow(Isolation("chain", "node"), 1000.0)
+    world.clock.advance(1.0)  # the first round
+    before = [server.count("eth_getLogs") for server in world.servers]
+    for _ in range(5):
+        assert world.look(invoice, 10.0).state is InvoiceState.PAID
+    assert [server.count("eth_getLogs") for server in world.servers] == before
+    world.final(invoice)
+    states = [world.look(invoice, 400.0).state for _ in range(3)]
+    assert states[-1] is InvoiceState.SWEPT
+
+
 def test_one_at_a_time_with_pauses_and_other_circuits(world: World) -> None:
     """Never two under way; the next only after the pause; no two share a circuit."""
     world.relays.idle = frozenset(world.relays.names)
