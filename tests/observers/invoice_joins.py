@@ -25,7 +25,7 @@ PAUSES: Final = 4  # that show it
 BREATH: Final = 1.0  # seconds between questions of one round
 LOOKS: Final = 8  # at an invoice, that show a rhythm
 SHIFTS: Final = tuple(sign * (3.0 + 1.7 * n) for n in range(10) for sign in (-1, 1))  # seconds
-SURE: Final = 1e-4  # of a rhythm; pairs are many
+SURE: Final = 1e-5  # of a rhythm; pairs are many
 
 Pair = tuple[bytes, bytes]
 

@@ -29,7 +29,7 @@ PLAIN: Final = frozenset(
     }
 )
 """Headers that many sites have; one beyond them is a peculiarity."""
-_DIGITS: Final = re.compile(rb"(?<![0-9.])\d{10}(?:\d{3})?(?![0-9])")
+_DIGITS: Final = re.compile(rb"(?<![\w.])\d{10}(?:\d{3})?(?!\w)")
 _ISO: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?")
 _RFC: Final = re.compile(rb"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 

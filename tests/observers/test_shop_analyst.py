@@ -2,13 +2,13 @@
 
 import base64
 import secrets
-from itertools import accumulate
 from typing import Any
 
 import attrs
 import pytest
 
 from bitsnode.ids import ContentId
+from tests.observers.invoice_joins import LOOKS, in_step
 from tests.observers.made_up import PRICE, START
 from tests.observers.shop_analyst import about, analyse_shop, shop_table
 from tests.observers.shop_links import ShopKind, ShopLink
@@ -46,7 +46,7 @@ def test_an_honest_shop_gives_nothing_away() -> None:
         made.change(number, traffic=busy(30 + number, 333, 500 - number), stores=number != 3)
         made.holders.append(frozenset({peer.name, "node 0", "node 1", "node 2"}))
     for number in range(3):
-        made.look(number, f"c{number}", *accumulate(8 + secrets.randbelow(12) for _ in range(30)))
+        made.look(number, f"c{number}", *(n * (13, 17, 23)[number] + number for n in range(25)))
         made.page(number, b"<p>Pay " + made.invoices[number].hex().encode())
     assert analyse_shop(made.view()) == ()
     assert peculiarities(made.view().answers) == frozenset()
@@ -238,6 +238,19 @@ def test_two_that_are_looked_at_in_the_same_rounds_are_linked() -> None:
     made.look(1, "c2", *(at + 0.5 for at in rounds))
     made.look(2, "c3", *(at + 12 for at in rounds))
     assert together(made) == {frozenset({0, 1})}
+
+
+def test_looks_that_become_rarer_are_not_in_step_by_that() -> None:
+    """Two invoices of one age, each at moments of its own, over an hour: ever less often."""
+    both: list[list[float]] = [[], []]
+    for times in both:
+        at = 0.0
+        while at < 3600:
+            times.append(at)
+            at += max(10.0, at / 10) * (0.75 + secrets.randbelow(500) / 1000)
+    assert len(both[0]) > LOOKS
+    assert not in_step(*both)
+    assert in_step(both[0], [at + 0.4 for at in both[0]])
 
 
 def test_money_that_goes_on_together_links_invoices() -> None:
