@@ -14,7 +14,7 @@ from bitsnode.chain_access import ChainAccess
 from bitsnode.codec.link import Link
 from bitsnode.config import Settings
 from bitsnode.content.service import ContentService
-from bitsnode.dht.service import DhtService, DhtState
+from bitsnode.dht.service import DhtService, DhtState, DhtStatus
 from bitsnode.identity import NodeIdentity
 from bitsnode.market_access import MarketAccess
 from bitsnode.shop_access import ShopAccess
@@ -73,7 +73,7 @@ class NodeControl:
     async def status(self, _arguments: Mapping[str, Any], _report: Report) -> dict[str, object]:
         """Return what the node is doing."""
         parts = self._parts
-        tor = parts.tor.status()
+        tor, dht = parts.tor.status(), parts.dht.status()
         address = parts.identity.onion_key.address
         counters = parts.store.counters()
         holdings = await deferToThread(parts.store.holdings)
@@ -88,8 +88,11 @@ class NodeControl:
             "tor_running": tor.running,
             "tor_bootstrap": tor.percent,
             "shop_onion": str(parts.shop.onion) if parts.shop.onion else None,
-            "dht": parts.dht.status().state.value,
-            "contacts": parts.dht.status().contacts,
+            "dht": dht.state.value,
+            "contacts": dht.contacts,
+            "nodes": dht.nodes,
+            "alarms": [alarm.value for alarm in dht.alarms],
+            "clock_hours": dht.clock_hours,
             "storage": {
                 "used": counters.used,
                 "cap": self._settings.storage,
@@ -139,6 +142,7 @@ class NodeControl:
                 + (" Give one with --bootstrap." if dht.state is DhtState.NO_PEERS else ""),
             ),
         ]
+        findings += suspicions(dht)
         findings.append(self._chain_finding())
         if self._parts.shop.onion is not None:
             findings.append(self._shop_finding())
@@ -193,6 +197,21 @@ class NodeControl:
             "holders": [str(holder) for holder in done.holders],
             "seconds": done.seconds,
         }
+
+
+def suspicions(dht: DhtStatus) -> list[tuple[str, bool, str]]:
+    """Return what is wrong with the network around us, or with our clock, if anything."""
+    found = [
+        ("network", False, f"{alarm.value} Add addresses that you trust with --bootstrap.")
+        for alarm in dht.alarms
+    ]
+    if hours := dht.clock_hours:
+        side = "ahead of" if hours > 0 else "behind"
+        text = (
+            f"This machine's clock is about {abs(hours)} h {side} the other nodes': set it right."
+        )
+        found.append(("clock", False, text))
+    return found
 
 
 def _absolute(arguments: Mapping[str, Any], name: str) -> Path:

@@ -25,8 +25,11 @@ def _show(status: dict[str, Any]) -> str:
         "peer onion": status["peer_onion"],
         **({"shop onion": status["shop_onion"]} if status["shop_onion"] else {}),
         "tor": status["tor"],
-        "nodes known": status["contacts"],
+        "nodes known": f"{status['contacts']} of about {max(status['nodes'], status['contacts'])}",
         "storage": f"{size(store['used'])} of {size(store['cap'])} in {store['shares']} shares",
         "served": size(status["counters"]["served_share"]),
     }
-    return "\n".join(f"{name:<12} {value}" for name, value in rows.items())
+    lines = [f"{name:<12} {value}" for name, value in rows.items()]
+    if status["alarms"] or status["clock_hours"]:
+        lines.append("Something is wrong with the network or the clock: see 'bitsnode doctor'.")
+    return "\n".join(lines)
