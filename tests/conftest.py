@@ -1,9 +1,12 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 # A slow machine is not a failing test: with the default deadline of 200 ms correct tests fail, and
 # so they do with the health check that wants ten inputs drawn within a second.
@@ -34,10 +37,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(str(value))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, for a run of several processes, the tests that share what is slow to start."""
-    for item in items:
-        folder, file = item.path.parent.name, item.path.name
-        shared = folder if folder in ("acceptance", "browser", "integration") else file
-        item.add_marker(pytest.mark.xdist_group(f"{folder}/{shared}"))
+class _Scheduling(LoadScopeScheduling):
+    """Keeps together, in a run of several processes, the tests that share what is slow to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        folder = Path(file).parent.name
+        if file.endswith("test_n1_leaks.py"):
+            return file  # has a network of its own
+        return folder if folder in ("acceptance", "browser", "integration") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Deal out the tests of a run of several processes."""
+    return _Scheduling(config, log)

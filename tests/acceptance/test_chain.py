@@ -53,7 +53,7 @@ def test_the_localnet_shows_its_chain(whole_net: CliLocalnet) -> None:
     """Chain id, height and addresses are shown, and cast gets an answer at the endpoint printed."""
     chain = chain_of(whole_net)
     assert chain["chain_id"] == 13_370_042
-    assert len(chain["contracts"]) == 9
+    assert len(chain["contracts"]) == 10
     assert chain["rpc"].endswith(".onion")
     assert CAST.exists() or shutil.which("cast"), "cast is missing; run bin/setup --test"
     cast = str(CAST) if CAST.exists() else "cast"
