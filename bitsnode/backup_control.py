@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 from bitsnode.api.app import BadArguments, Command, Report
 from bitsnode.backup.errors import BackupUnderWay, NoWalletToSeal
 from bitsnode.backup.making import make
+from bitsnode.control import absolute
 from bitsnode.ledger.wallet.keys import Keys
 from bitsnode.ledger.wallet.mnemonic import entropy_of
 
@@ -64,9 +65,7 @@ class BackupControl:
             BackupUnderWay: another one is being made.
             BackupError: as for `bitsnode.backup.making.make`.
         """
-        path, password = _text(arguments, "path"), _text(arguments, "password")
-        if not path.startswith("/") or "\0" in path:
-            raise BadArguments
+        path, password = absolute(arguments, "path"), _text(arguments, "password")
         wallet = self._find()
         if not wallet.exists:
             raise NoWalletToSeal
@@ -77,10 +76,10 @@ class BackupControl:
                 raise BackupUnderWay
             try:
                 seed = Keys.from_entropy(entropy_of(words)).seed
-                made = make(self._home, seed, Path(path), self._seconds())
+                made = make(self._home, seed, path, self._seconds())
             finally:
                 self._making.release()
-            return {"path": path, "bytes": made.size, "files": list(made.files)}
+            return {"path": str(path), "bytes": made.size, "files": list(made.files)}
 
         return await self._run(work)
 

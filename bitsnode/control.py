@@ -13,6 +13,7 @@ from bitsnode.api.app import BadArguments, Command, Report
 from bitsnode.chain_access import ChainAccess
 from bitsnode.codec.link import Link
 from bitsnode.config import Settings
+from bitsnode.content.get import Fetched
 from bitsnode.content.service import ContentService
 from bitsnode.dht.service import DhtService, DhtState, DhtStatus
 from bitsnode.identity import NodeIdentity
@@ -168,7 +169,7 @@ class NodeControl:
 
     async def publish(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Publish the file at ``path``."""
-        path = _absolute(arguments, "path")
+        path = absolute(arguments, "path")
         done = await self._parts.content.publish(path, lambda event: report(event_line(event)))
         return {
             "content_id": str(done.content_id),
@@ -186,17 +187,11 @@ class NodeControl:
             raise BadArguments
         done = await self._parts.content.get(
             Link.parse(link),
-            _absolute(arguments, "output"),
+            absolute(arguments, "output"),
             byte_range(arguments),
             lambda event: report(event_line(event)),
         )
-        return {
-            "path": str(done.path),
-            "sha256": done.sha256.hex(),
-            "bytes": done.bytes,
-            "holders": [str(holder) for holder in done.holders],
-            "seconds": done.seconds,
-        }
+        return fetched_result(done)
 
 
 def suspicions(dht: DhtStatus) -> list[tuple[str, bool, str]]:
@@ -214,7 +209,19 @@ def suspicions(dht: DhtStatus) -> list[tuple[str, bool, str]]:
     return found
 
 
-def _absolute(arguments: Mapping[str, Any], name: str) -> Path:
+def fetched_result(done: Fetched) -> dict[str, object]:
+    """Return the last line of a fetch."""
+    return {
+        "path": str(done.path),
+        "sha256": done.sha256.hex(),
+        "bytes": done.bytes,
+        "holders": [str(holder) for holder in done.holders],
+        "seconds": done.seconds,
+    }
+
+
+def absolute(arguments: Mapping[str, Any], name: str) -> Path:
+    """Return an argument that is an absolute path."""
     found = arguments.get(name)
     if not isinstance(found, str) or not found.startswith("/") or "\0" in found:
         raise BadArguments

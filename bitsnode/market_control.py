@@ -3,14 +3,13 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import attrs
 
 from bitsnode.api.app import BadArguments, Command, Report
 from bitsnode.content.service import ContentService
-from bitsnode.control import byte_range, event_line
+from bitsnode.control import absolute, byte_range, event_line, fetched_result
 from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.ledger.wallet.results import Addresses
@@ -86,15 +85,13 @@ class MarketControl:
 
     async def sell(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Publish the file at ``path`` and offer it for ``price`` wei."""
-        path = arguments.get("path")
-        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
-            raise BadArguments
+        path = absolute(arguments, "path")
         price = await self._price(arguments)
         addresses = await self._wallet().addresses()
         payee = MetaAddress.parse(addresses.meta_address)
         selling = await self._selling()
         shown = lambda event: report(event_line(event))  # noqa: E731
-        published = await self._content.publish(Path(path), shown)
+        published = await self._content.publish(path, shown)
         sale = await selling.sell(published.link, published.publisher_seed, payee, price, shown)
         return {
             "sha256": published.sha256.hex(),
@@ -217,23 +214,15 @@ class MarketControl:
 
     async def get_bought(self, arguments: Mapping[str, Any], report: Report) -> dict[str, object]:
         """Fetch ``content_id``, which was bought, to ``output``."""
-        output = arguments.get("output")
-        if not isinstance(output, str) or not output.startswith("/") or "\0" in output:
-            raise BadArguments
+        output = absolute(arguments, "output")
         link = await (await self._purchases()).link(_content_id(arguments))
         done = await self._content.get(
             link,
-            Path(output),
+            output,
             byte_range(arguments),
             lambda event: report(event_line(event)),
         )
-        return {
-            "path": str(done.path),
-            "sha256": done.sha256.hex(),
-            "bytes": done.bytes,
-            "holders": [str(holder) for holder in done.holders],
-            "seconds": done.seconds,
-        }
+        return fetched_result(done)
 
 
 def _content_id(arguments: Mapping[str, Any]) -> ContentId:
