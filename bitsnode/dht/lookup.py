@@ -39,10 +39,12 @@ class Claims:
     Attributes:
         asked: onion keys that one of them has asked.
         failed: those of them that were not there.
+        slow: those of them that take long to answer.
     """
 
     asked: set[bytes] = attrs.Factory(set)
     failed: set[bytes] = attrs.Factory(set)
+    slow: set[bytes] = attrs.Factory(set)
 
 
 _SETTLED: Final = (_State.ANSWERED, _State.ELSEWHERE)
@@ -105,7 +107,7 @@ class Walk:
         window = self._window()
         if any(self._states[key] not in _SETTLED for key in window):
             return False
-        return len(window) == self._k or not self._count(_State.SLOW)
+        return len(window) == self._k or self._claims.slow.isdisjoint(self._order)
 
     @property
     def answered(self) -> list[SignedCard]:
@@ -134,6 +136,7 @@ class Walk:
         """Take the checked cards of a contact's reply; at most k count, in whatever order."""
         if self._states.get(onion_key) in (_State.ASKED, _State.SLOW):
             self._states[onion_key] = _State.ANSWERED
+            self._claims.slow.discard(onion_key)
             self._learn(islice(cards, self._k))
         return self._next()
 
@@ -142,6 +145,7 @@ class Walk:
         if self._states.get(onion_key, _State.FAILED) not in (_State.FAILED, _State.ANSWERED):
             self._states[onion_key] = _State.FAILED
             self._claims.failed.add(onion_key)
+            self._claims.slow.discard(onion_key)
             self._order.remove(onion_key)
         return self._next()
 
@@ -149,10 +153,12 @@ class Walk:
         """Ask someone else beside a contact that takes long; its answer still counts."""
         if self._states.get(onion_key) is _State.ASKED:
             self._states[onion_key] = _State.SLOW
+            self._claims.slow.add(onion_key)
         return self._next()
 
     def _window(self) -> list[bytes]:
-        counted = (key for key in self._order if self._states[key] is not _State.SLOW)
+        # a slow one holds no place, whichever walk asked it: else nobody is asked in its stead
+        counted = (key for key in self._order if key not in self._claims.slow)
         return list(islice(counted, self._k))
 
     def _count(self, state: _State) -> int:
