@@ -12,7 +12,7 @@ from bitsnode.control import absolute
 from bitsnode.ledger.wallet.keys import Keys
 from bitsnode.ledger.wallet.mnemonic import entropy_of
 
-MAX_TEXT: Final = 4_096  # characters of a path or a password
+MAX_TEXT: Final = 4_096  # characters of a password
 T = TypeVar("T")
 
 

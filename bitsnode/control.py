@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 from twisted.internet.threads import deferToThread
@@ -25,6 +25,7 @@ from onion.address import OnionAddress
 from onion.network import ServiceState
 from onion.tor import TorNetwork
 
+MAX_PATH: Final = 4_096  # bytes, PATH_MAX of Linux
 _CAPABILITIES = {
     Capability.STORAGE: "storage",
     Capability.CUSTODY: "custody",
@@ -221,9 +222,15 @@ def fetched_result(done: Fetched) -> dict[str, object]:
 
 
 def absolute(arguments: Mapping[str, Any], name: str) -> Path:
-    """Return an argument that is an absolute path."""
+    """Return an argument that is an absolute path that a system could open."""
     found = arguments.get(name)
     if not isinstance(found, str) or not found.startswith("/") or "\0" in found:
+        raise BadArguments
+    try:
+        size = len(os.fsencode(found))
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can write
+        raise BadArguments from error
+    if size >= MAX_PATH:
         raise BadArguments
     return Path(found)
 

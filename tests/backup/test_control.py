@@ -91,7 +91,7 @@ def test_one_backup_is_made_at_a_time(
     assert len(refused) == 2
 
 
-@pytest.mark.parametrize("path", ["", "relative", "/a\0b", 7, "/" + "a" * 5000])
+@pytest.mark.parametrize("path", ["", "relative", "/a\0b", 7, "/" + "a" * 5000, "/\ud800"])
 def test_a_path_that_is_none_is_refused(control: BackupControl, path: object) -> None:
     """The command line makes it absolute; what else comes is a mistake."""
     with pytest.raises(BadArguments):
