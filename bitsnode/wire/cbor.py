@@ -32,6 +32,7 @@ class _NoTags(dict[int, Any]):
 
 
 _NO_TAGS = _NoTags()
+_PLAIN = frozenset({bytes, str, bool, int, type(None)})
 
 
 def encode(value: object) -> bytes:
@@ -86,13 +87,16 @@ def _check(value: Any) -> None:
         value = waiting.pop()
         kind = type(value)
         items += 1
-        if items + len(waiting) > MAX_ITEMS:
-            raise NotCanonical
         if kind is dict:
             if any(type(key) is not int or key < 0 for key in value):
                 raise NotCanonical
             waiting += value.values()
         elif kind is list:
-            waiting += value
-        elif value is not None and kind not in (bytes, str, bool, int):
+            if _PLAIN.issuperset(map(type, value)):
+                items += len(value)
+            else:
+                waiting += value
+        elif kind not in _PLAIN:
+            raise NotCanonical
+        if items + len(waiting) > MAX_ITEMS:
             raise NotCanonical

@@ -17,6 +17,7 @@ from bitsnode.wire.messages import (
     Request,
 )
 from bitsnode.wire.relay_messages import AskRelay, SubmitRedeem, SubmitSweep
+from bitsnode.wire.warm_messages import AskIndex, PullRecords, Seek
 
 REQUESTS: Final[tuple[type[Request], ...]] = (
     Ping,
@@ -35,4 +36,7 @@ REQUESTS: Final[tuple[type[Request], ...]] = (
     AskRelay,
     SubmitRedeem,
     SubmitSweep,
+    Seek,
+    AskIndex,
+    PullRecords,
 )

@@ -7,6 +7,7 @@ announced by a newer protocol version and never smuggled in.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -184,6 +185,12 @@ def field(key: int, form: Field, *, secret: bool = False) -> Any:
     return attrs.field(metadata={_FIELD: (key, form)}, repr=not secret)
 
 
+@cache
+def _forms(cls: type) -> dict[int, tuple[str, Field]]:
+    """Return names and forms of the attributes of a message, by the keys they are sent under."""
+    return {a.metadata[_FIELD][0]: (a.name, a.metadata[_FIELD][1]) for a in attrs.fields(cls)}
+
+
 def to_map(value: Any) -> dict[int, object]:
     """Return the CBOR map of a message.
 
@@ -191,12 +198,11 @@ def to_map(value: Any) -> dict[int, object]:
         LocalProtocolError: a field is not of its form, which is our own bug.
     """
     found: dict[int, object] = {}
-    for attribute in attrs.fields(type(value)):
-        key, form = attribute.metadata[_FIELD]
+    for key, (attribute, form) in _forms(type(value)).items():
         try:
-            found[key] = form.dump(getattr(value, attribute.name))
+            found[key] = form.dump(getattr(value, attribute))
         except BadField as error:
-            name = f"{type(value).__name__}.{attribute.name}"
+            name = f"{type(value).__name__}.{attribute}"
             raise LocalProtocolError(f"Bug in bits: {name}: {error}") from error
     return found
 
@@ -209,8 +215,7 @@ def from_map(cls: type[T], found: object) -> T:
     """
     if type(found) is not dict:
         raise BadField("A message body should be a map.")
-    attributes = attrs.fields(cls)  # type: ignore[arg-type]
-    forms = {a.metadata[_FIELD][0]: (a.name, a.metadata[_FIELD][1]) for a in attributes}
+    forms = _forms(cls)
     if found.keys() != forms.keys():
         raise BadField(f"A {cls.__name__} lacks a field or has one too many.")
     return cls(**{name: form.check(found[key]) for key, (name, form) in forms.items()})

@@ -51,6 +51,7 @@ from bitsnode.wire.relay_messages import (
     Submitted,
 )
 from bitsnode.wire.schema import to_map
+from bitsnode.wire.warm_messages import AskIndex, IndexPage, Pulled, PullRecords, Seek, Sought
 from onion.keys import OnionKey
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "wire_messages.json"
@@ -113,6 +114,12 @@ def samples() -> list[Any]:
         SubmitRedeem(13370042, b"\x09" * 20, bytes(LEAST_CALL)),
         Submitted(b"\x0a" * 32),
         SubmitSweep(13370042, b"\x0b" * 20, bytes(SWEEP_CALL)),
+        Seek(digest, 3),
+        Sought((record,)),
+        AskIndex(b"\x0c" * 8, 7),
+        IndexPage(b"\x0c" * 8, (b"\x0d" * 10,), 8, True),
+        PullRecords((b"\x0e" * 8,)),
+        Pulled((record,)),
     ]
 
 

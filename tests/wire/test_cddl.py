@@ -11,7 +11,14 @@ import pycddl
 import pytest
 
 from bitsnode.errors import RemoteProtocolError
-from bitsnode.wire import cbor, market_messages, messages, registry, relay_messages
+from bitsnode.wire import (
+    cbor,
+    market_messages,
+    messages,
+    registry,
+    relay_messages,
+    warm_messages,
+)
 from bitsnode.wire.card import NodeCard
 from bitsnode.wire.record import Record
 from bitsnode.wire.schema import _FIELD, Bool, Bytes, ListOf, Optional, Text, Uint, from_map
@@ -21,7 +28,7 @@ VECTORS = json.loads((ROOT / "vectors" / "wire_messages.json").read_text())
 CDDL = (ROOT.parent / "bitsnode" / "wire" / "messages.cddl").read_text()
 CLASSES: list[type] = [
     cls
-    for module in (messages, market_messages, relay_messages)
+    for module in (messages, market_messages, relay_messages, warm_messages)
     for name, cls in sorted(vars(module).items())
     if attrs.has(cls) and cls.__module__ == module.__name__
 ]

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bitsnode.wire import cbor, market_messages, messages, relay_messages
+from bitsnode.wire import cbor, market_messages, messages, relay_messages, warm_messages
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.envelope import Envelope, Kind, from_body, to_frame
 from bitsnode.wire.record import SignedRecord
@@ -29,7 +29,7 @@ def read(value: Any) -> Any:
 @pytest.mark.parametrize("vector", VECTORS["messages"], ids=lambda vector: vector["class"])
 def test_a_message_has_exactly_these_bytes(vector: dict[str, Any]) -> None:
     """Every message is encoded to the bytes on record, and decoded from them."""
-    modules = (messages, market_messages, relay_messages)
+    modules = (messages, market_messages, relay_messages, warm_messages)
     cls = next(found for module in modules if (found := getattr(module, vector["class"], None)))
     message = cls(**{name: read(value) for name, value in vector["fields"].items()})
     frame = bytes.fromhex(vector["frame"])
@@ -50,7 +50,7 @@ def test_every_message_has_a_vector() -> None:
     assert {vector["class"] for vector in VECTORS["messages"]} == known
     defined = {
         name
-        for module in (messages, market_messages, relay_messages)
+        for module in (messages, market_messages, relay_messages, warm_messages)
         for name, cls in vars(module).items()
         if attrs.has(cls) and cls.__module__ == module.__name__
     }
