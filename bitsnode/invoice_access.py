@@ -107,6 +107,7 @@ class InvoiceAccess:
         if self._tending is not None:
             self._tending.cancel()
         if self._files is not None:
+            self._files.invoices.stop()
             self._files.store.close()
 
     async def _tend(self, invoices: Invoices) -> None:

@@ -6,6 +6,7 @@ asked for twice takes place once: the contract divides what is there, and there 
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import attrs
@@ -21,7 +22,7 @@ HANDED_SECONDS: Final = 1800  # for one relay to have it in a final block; on so
 RETRY_SECONDS: Final = 120.0  # after nobody took it
 
 DRAW: Final = secrets.SystemRandom().uniform
-Keep = Callable[[Record], Awaitable[None]]
+Change = Callable[[bytes, Callable[[Record], Record]], Awaitable[None]]
 _log = Logger()
 
 
@@ -54,12 +55,12 @@ class Sweeping:
         # a restart says nothing either
         self._not_before = clock.seconds() + uniform(0.0, pauses[0])
 
-    async def step(self, records: Sequence[Record], keep: Keep) -> None:
+    async def step(self, records: Sequence[Record], change: Change) -> None:
         """Hand over one invoice, if it is time and none is under way.
 
         Args:
             records: all invoices.
-            keep: writes down what changes.
+            change: writes down what changes in one.
         """
         now = self._clock.seconds()
         handed = [record for record in records if record.handed]
@@ -70,13 +71,13 @@ class Sweeping:
             self._under_way = handed[0].id
             if now < handed[0].handed + HANDED_SECONDS or now < self._not_before:
                 return
-            await self._hand_over(handed[0], keep)
+            await self._hand_over(handed[0], change)
         elif now >= self._not_before:
             worth = [record for record in records if is_worth_sweeping(record, now)]
             if worth:
-                await self._hand_over(secrets.choice(worth), keep)
+                await self._hand_over(secrets.choice(worth), change)
 
-    async def _hand_over(self, record: Record, keep: Keep) -> None:
+    async def _hand_over(self, record: Record, change: Change) -> None:
         """Give it to a relay that has not had it last; written down before it is told anything."""
         isolation = Isolation.fresh("sweep")
         now = int(self._clock.seconds())
@@ -87,7 +88,7 @@ class Sweeping:
             found = []
         others = [relay for relay in found if relay != record.handed_to] or found
         for relay in others:
-            await keep(_handed(record, now, relay))
+            await change(record.id, partial(_handed, now=now, relay=relay))
             try:
                 await self._relays.submit(relay, record.fields, isolation)
             except TROUBLES as error:
@@ -96,7 +97,7 @@ class Sweeping:
             self._under_way = record.id
             return
         if self._own is not None:
-            await keep(_handed(record, now, b""))
+            await change(record.id, partial(_handed, now=now, relay=b""))
             try:
                 await self._own(record.fields)
             except TROUBLES as error:
@@ -106,7 +107,7 @@ class Sweeping:
                 return
         self._not_before = now + RETRY_SECONDS
         if not record.handed:
-            await keep(attrs.evolve(record, handed=0, handed_to=b""))
+            await change(record.id, partial(attrs.evolve, handed=0, handed_to=b""))
 
 
 def _handed(record: Record, now: int, relay: bytes) -> Record:

@@ -1,7 +1,7 @@
 """Invoices of a shop: made, looked after, swept.
 
 A visitor never causes a question to the chain: invoices are looked at by the clock alone, each
-over circuits of its own, the newest first, at pauses that widen with age.
+over circuits and by a timer of its own, at pauses that widen with age.
 """
 
 import secrets
@@ -20,17 +20,15 @@ from bitsnode.market import invoice_record
 from bitsnode.market.invoice import Invoice, InvoiceStatus
 from bitsnode.market.invoice_errors import InvoicePriceTooLow, NoSuchInvoice, TooManyInvoices
 from bitsnode.market.invoice_fees import is_covered, tier_of, usual_fee
+from bitsnode.market.invoice_looks import InvoiceLooks
 from bitsnode.market.invoice_needs import TROUBLES, InvoiceChain, Payee, Run, SweepRelays
 from bitsnode.market.invoice_record import Record
 from bitsnode.market.invoice_store import InvoiceStore
 from bitsnode.market.invoice_sweeping import Sweeping
-from bitsnode.market.purchase_needs import pause
 from onion.isolation import Isolation
 
 VALID_SECONDS: Final = 86_400  # for which the price of an invoice holds
 MAX_OPEN: Final = 2_000  # invoices whose time is not over and that nobody paid
-LOOKS: Final = 32  # in one round
-SPREAD_SECONDS: Final = 0.5  # at most, between two looks of one round
 FEE_SECONDS: Final = 600.0  # between two times that relays are asked their fee
 
 Changed = Callable[[InvoiceStatus], None]
@@ -80,7 +78,6 @@ class Invoices:
         self._records: dict[bytes, Record] | None = None
         self._by_address: dict[bytes, bytes] = {}
         self._isolations: dict[bytes, Isolation] = {}
-        self._due: dict[bytes, float] = {}
         self._watchers: dict[bytes, list[Changed]] = {}
         self._told: dict[bytes, InvoiceStatus] = {}
         self._swept: dict[bytes, list[tuple[int, int]]] = {}  # block and wei, by address
@@ -89,6 +86,8 @@ class Invoices:
         self._fee_asked = -FEE_SECONDS  # when they were asked
         self._loading = DeferredLock()
         self._tending = DeferredLock()
+        self._changing = DeferredLock()
+        self._looks = InvoiceLooks(tools.clock, tools.uniform, self._look)
 
     async def issue(self, content: ContentId, price: int) -> Invoice:
         """Make an invoice, and write it down before anybody knows its address.
@@ -131,6 +130,7 @@ class Invoices:
             handed_swept=0,
         )
         await self._keep(record)
+        self._looks.begin(record.id, invoice_record.pause_after(record, now))
         return record.invoice(self._tools.factory, self._tools.chain_id)
 
     async def status(self, id: bytes) -> InvoiceStatus:
@@ -174,25 +174,27 @@ class Invoices:
         try:
             if record.id not in await self._all():
                 await self._keep(record)
+                self._looks.resume(record.id, self._pause_after(record))
                 self._cursor = None  # so that the sweeps of all blocks are read again
                 self._swept.clear()
         finally:
             self._tending.release()
 
     async def tend(self) -> None:
-        """Look at the invoices that are due, and sweep one if it is time; every few seconds."""
+        """Follow what was swept, and sweep one if it is time; to be called every few seconds."""
         await self._tending.acquire()
         try:
             records = await self._all()
             await self._follow_sweeps(any(r.handed or r.rest for r in records.values()))
-            for record in self._next(records.values()):
-                await self._look(record)
-                await pause(self._tools.clock, self._tools.uniform(0.0, SPREAD_SECONDS))
             await self._ask_fee()
             if self._sweeping is not None:
-                await self._sweeping.step(list(records.values()), self._keep)
+                await self._sweeping.step(list(records.values()), self._change)
         finally:
             self._tending.release()
+
+    def stop(self) -> None:
+        """Look at none any more."""
+        self._looks.stop()
 
     # Inside
 
@@ -204,16 +206,25 @@ class Invoices:
                 self._records = {record.id: record for record in found}
                 for record in found:
                     self._by_address[record.address(self._tools.factory)] = record.id
+                    self._looks.resume(record.id, self._pause_after(record))
             return self._records
         finally:
             self._loading.release()
 
+    async def _change(self, id: bytes, change: Callable[[Record], Record]) -> None:
+        """Change what is kept now, as a look and a sweep may both be under way."""
+        await self._changing.acquire()
+        try:
+            before = (await self._all())[id]
+            after = change(before)
+            if after != before:
+                await self._keep(after)
+        finally:
+            self._changing.release()
+
     async def _keep(self, record: Record) -> None:
         """Write it down, then show it."""
         records = await self._all()
-        before = records.get(record.id)
-        if before == record:
-            return
         await self._tools.run(partial(self._store.put, record))
         records[record.id] = record
         self._by_address[record.address(self._tools.factory)] = record.id
@@ -228,28 +239,23 @@ class Invoices:
             for changed in list(self._watchers[record.id]):
                 changed(status)
 
-    def _next(self, records: Iterable[Record]) -> list[Record]:
-        """Return those to be looked at in this round: new ones, and those that wait longest."""
-        now = self._tools.clock.seconds()
-        due = _newest_first(r for r in records if self._due.get(r.id, r.created) <= now)
-        newest, rest = due[: LOOKS // 2], due[LOOKS // 2 :]
-        rest.sort(key=lambda record: self._due.get(record.id, record.created))
-        return newest + rest[: LOOKS // 2]
-
-    async def _look(self, record: Record) -> None:
-        """Look at one, and say when it is looked at again."""
-        clock = self._tools.clock
+    async def _look(self, id: bytes) -> float:
+        """Look at one, and say after how many seconds to look again."""
+        records = await self._all()
         try:
-            found = invoice_record.handed_back(await self._asked(record))
-            await self._keep(found)
+            latest, final = await self._asked(records[id])
         except TROUBLES as error:
             _log.info("An invoice could not be looked at: {reason}", reason=str(error))
-            found = record
-        after = invoice_record.pause_after(found, clock.seconds())
-        self._tell(found)
-        self._due[record.id] = clock.seconds() + after * self._tools.uniform(0.75, 1.25)
+        else:
+            await self._change(id, partial(self._seen, latest=latest, final=final))
+        self._tell(records[id])
+        return self._pause_after(records[id])
 
-    async def _asked(self, record: Record) -> Record:
+    def _pause_after(self, record: Record) -> float:
+        return invoice_record.pause_after(record, self._tools.clock.seconds())
+
+    async def _asked(self, record: Record) -> tuple[int, int]:
+        """Return what was ever there, as one server says; if that is news, what of it is final."""
         place = record.address(self._tools.factory)
         text = record.invoice(self._tools.factory, self._tools.chain_id).address
         isolation = self._isolations.setdefault(record.id, Isolation.fresh("invoice"))
@@ -259,8 +265,12 @@ class Invoices:
             certain = await self._tools.chain.final(text, isolation)
             # sweeps after that block took what is counted in the balance already
             final = certain.wei + self._swept_of(place, certain.block)
-        now = self._tools.clock.seconds()
-        return invoice_record.looked(record, now, latest, final, self._swept_of(place))
+        return latest, final
+
+    def _seen(self, record: Record, latest: int, final: int) -> Record:
+        now, place = self._tools.clock.seconds(), record.address(self._tools.factory)
+        found = invoice_record.looked(record, now, latest, final, self._swept_of(place))
+        return invoice_record.handed_back(found)
 
     def _swept_of(self, place: bytes, until: int | None = None) -> int:
         found = self._swept.get(place, ())
@@ -284,10 +294,8 @@ class Invoices:
                 continue
             self._swept.setdefault(event.invoice, []).append((event.cursor.block, event.gross))
             swept = self._swept_of(event.invoice)
-            now, record = self._tools.clock.seconds(), records[mine]
             # what was swept was there, and is final
-            record = invoice_record.looked(record, now, swept, swept, swept)
-            await self._keep(invoice_record.handed_back(record))
+            await self._change(mine, partial(self._seen, latest=swept, final=swept))
             self._tell(records[mine])
 
     async def _fee_of(self, price: int) -> int:

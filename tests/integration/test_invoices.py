@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_twisted
+from twisted.internet.task import deferLater
 
 from bitsnode.ids import ContentId
 from bitsnode.ledger.wallet.earnings import Kind
@@ -94,6 +95,16 @@ def _shop(
     return Invoices(tools, store, Sweeping(world.reactor, sweeper, pauses=(0.0, 0.0))), store
 
 
+async def _looked(reactor: Any, shop: Invoices) -> None:
+    """Return when all were looked at, as if the pauses were over."""
+    await shop.all()
+    for timer in shop._looks._timers.values():
+        timer.reset(0.0)
+    await deferLater(reactor, 0.0)
+    while shop._looks._under_way:
+        await deferLater(reactor, 0.05)
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_invoice_is_paid_swept_and_earned(tmp_path: Path) -> None:
     """In two parts and once more, a restart in between; the split is exact, the shop knows what."""
@@ -109,7 +120,7 @@ async def test_an_invoice_is_paid_swept_and_earned(tmp_path: Path) -> None:
             assert (await world.ledger.wait(name, ME)).succeeded
 
         async def look(shop: Invoices) -> Any:
-            shop._due.clear()  # as if the pause were over
+            await _looked(world.reactor, shop)
             await shop.tend()
             return await shop.status(invoice.id)
 
@@ -117,6 +128,7 @@ async def test_an_invoice_is_paid_swept_and_earned(tmp_path: Path) -> None:
         part = await look(invoices)
         assert (part.state, part.missing) == (InvoiceState.PART, 1)
         await pay(1, "second")
+        invoices.stop()
         store.close()  # the node is stopped, and started again
         invoices, store = _shop(world, creator, peers, client)
         assert (await look(invoices)).opens
@@ -146,6 +158,7 @@ async def test_an_invoice_is_paid_swept_and_earned(tmp_path: Path) -> None:
         balance = await creator.wallet.balance()
         assert {held.address for held in balance.payments} == {earning.address}
         assert balance.total == 2 * earning.split.net
+        invoices.stop()
         store.close()
         for each in close:
             each()

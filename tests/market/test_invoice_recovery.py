@@ -172,6 +172,7 @@ def test_sweeps_alone_ask_nobody_for_an_address(lost: Lost) -> None:
     assert [server.count("eth_getBalance") for server in world.servers] == asked
     world.chain.pay(invoice.address, SUM)
     (status,) = [each for each in world.done(world.invoices.all()) if not each.invoice.known]
+    world.done(world.invoices.tend())  # the sweeps are read again, with what is known now
     assert world.final(status.invoice).received == 2 * SUM
 
 
