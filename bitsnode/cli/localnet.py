@@ -16,7 +16,13 @@ from bitsnode.cli.chain import as_text, describe
 from bitsnode.cli.client import call
 from bitsnode.cli.context import CommandLine, json_option
 from bitsnode.cli.ipc import ChainAnswered
-from bitsnode.cli.localnet_state import LocalnetNode, LocalnetState, StateFile, python_command
+from bitsnode.cli.localnet_state import (
+    LocalnetNode,
+    LocalnetState,
+    Profile,
+    StateFile,
+    python_command,
+)
 from bitsnode.cli.remote import ProgressLine
 from bitsnode.errors import BitsError
 
@@ -53,10 +59,18 @@ def _state_file(line: CommandLine, directory: Path | None) -> StateFile:
 @command.command()
 @click.option("--nodes", type=click.IntRange(1, 100), help="Number of nodes.  [default: 6]")
 @click.option("--browse", is_flag=True, help="Add a SOCKS proxy, for a browser.")
+@click.option(
+    "--profile",
+    type=click.Choice(["default", "fast"]),
+    default="default",
+    help="Pace of its tors; 'fast' is for benchmarks.",
+)
 @dir_option
 @json_option
 @click.pass_obj
-def up(line: CommandLine, nodes: int | None, browse: bool, directory: Path | None) -> None:
+def up(
+    line: CommandLine, nodes: int | None, browse: bool, profile: Profile, directory: Path | None
+) -> None:
     """Start the localnet and return when every node is reachable.
 
     Where it runs already, nodes that were stopped are started again, and more are added if NODES
@@ -66,7 +80,11 @@ def up(line: CommandLine, nodes: int | None, browse: bool, directory: Path | Non
     progress = ProgressLine(line)
     try:
         state = _up(
-            file, nodes, browse, lambda text: progress.event({"event": "localnet", "text": text})
+            file,
+            nodes,
+            browse,
+            profile,
+            lambda text: progress.event({"event": "localnet", "text": text}),
         )
     except BitsError as error:
         progress.end()
@@ -82,11 +100,15 @@ def up(line: CommandLine, nodes: int | None, browse: bool, directory: Path | Non
 
 
 def _up(
-    file: StateFile, nodes: int | None, browse: bool, say: Callable[[str], None]
+    file: StateFile,
+    nodes: int | None,
+    browse: bool,
+    profile: Profile,
+    say: Callable[[str], None],
 ) -> LocalnetState:
     pid = file.running_pid()
     if pid is None:
-        file.write_wanted(nodes or 6, browse)
+        file.write_wanted(nodes or 6, browse, profile)
         file.clear()
         with open(file.directory / "supervisor.log", "ab") as log:
             subprocess.Popen(
@@ -99,7 +121,7 @@ def _up(
             )
     else:
         more = max(nodes or 0, file.read_wanted())
-        file.write_wanted(more, browse or file.browse_wanted())
+        file.write_wanted(more, browse or file.browse_wanted(), file.profile_wanted())
         file.request_revival(pid)
     return _wait_until_ready(file, say)
 

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from bitsnode.errors import BitsError
+
+Profile = Literal["default", "fast"]
 
 
 class NotALocalnet(BitsError):
@@ -114,9 +116,14 @@ class StateFile:
         found = self._load("wanted.json")
         return bool(found and found.get("browse"))
 
-    def write_wanted(self, nodes: int, browse: bool) -> None:
-        """Set the number of nodes wanted, and whether a tor for browsers is."""
-        self._save("wanted.json", {"nodes": nodes, "browse": browse})
+    def profile_wanted(self) -> Profile:
+        """Return how the tors are to be paced; see `onion.localnet`."""
+        found = self._load("wanted.json")
+        return "fast" if found and found.get("profile") == "fast" else "default"
+
+    def write_wanted(self, nodes: int, browse: bool, profile: Profile = "default") -> None:
+        """Set the number of nodes wanted, whether a tor for browsers is, and the tors' pace."""
+        self._save("wanted.json", {"nodes": nodes, "browse": browse, "profile": profile})
 
     def lock(self) -> int:
         """Take the lock for this process's life; return its descriptor.

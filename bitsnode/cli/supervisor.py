@@ -49,7 +49,9 @@ class Supervisor:
     def __init__(self, reactor: Any, file: StateFile) -> None:
         self._reactor = reactor
         self._file = file
-        self._network = PrivateTorNetwork(reactor, file.directory / "tor")
+        self._network = PrivateTorNetwork(
+            reactor, file.directory / "tor", profile=file.profile_wanted()
+        )
         self._nodes: dict[int, ChildProcess] = {}
         self._chain: ChildProcess | None = None
         self._state = LocalnetState(False, "starting the private Tor network")
