@@ -4,6 +4,7 @@ Shop and node share a process and nothing that is seen from outside; see `bitsno
 shop's work is done by threads of its own, so that visitors cannot keep the node's waiting.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -148,10 +149,10 @@ class ShopAccess:
         self._report(ShopIdentified(self.door.address))
         # one that was made since the node started is new to everybody: there is nothing to hide
         await self.door.keep_open(self._find_pages, at_once=self._made.called)
-        try:
+        # what is left out is found at the next start
+        with contextlib.suppress(BitsError, OnionError):
             await (await self.adding()).reconcile()
-        except (BitsError, OnionError):
-            return  # what is left out is found at the next start
+        await self.door.shut_now_and_then(self._find_pages)
 
     async def adding(self) -> Adding:
         """Return what puts items into the shop.

@@ -1,8 +1,8 @@
 """The door of a shop: its own tor process and its own onion, which nothing ties to the node's.
 
 Another key, another tor with another data directory, other guards and circuits. When the node
-starts, the door opens after a time drawn by lot, so that not every restart of the one shows the
-other.
+starts, the door opens after a time drawn by lot, and it is shut for some minutes now and then, so
+that neither a restart of the node nor a time at which both are there shows the one by the other.
 """
 
 import secrets
@@ -32,6 +32,11 @@ SHOP_PORT: Final = 80  # virtual port on the onion: plain HTTP, since Tor encryp
 # seconds between the start of the node and that of the shop; of a localnet there is nothing to hide
 LONGEST_DELAY: Final = 600.0
 LONGEST_LOCAL_DELAY: Final = 0.5
+# Seconds that its tor runs before it is shut for a while, and for how long. A shop is gone when its
+# node is; who watches for that finds that it is gone at other times as well.
+OPEN_SECONDS: Final = (12 * 3600.0, 48 * 3600.0)
+SHUT_SECONDS: Final = (60.0, 600.0)
+RESTING: Final = "shut for some minutes, as it is now and then"
 FIRST_PAUSE: Final = 5.0  # seconds after a tor that did not start, doubled each time
 LONGEST_PAUSE: Final = 600.0
 OPTIONS: Final = ServiceOptions(
@@ -93,6 +98,7 @@ class ShopDoor:
         self._waiting: list[Deferred[None]] = []
         self._tor: TorNetwork | None = None
         self._fault = ""
+        self._resting = False
 
     @property
     def address(self) -> OnionAddress:
@@ -111,15 +117,20 @@ class ShopDoor:
         if not at_once:
             local = self._settings.network == LOCAL
             longest = LONGEST_LOCAL_DELAY if local else LONGEST_DELAY
-            await deferLater(self._reactor, longest * secrets.randbelow(1000) / 1000)
-        pause = FIRST_PAUSE
+            await deferLater(self._reactor, _drawn(0.0, longest))
+        await self._open_at_last(pages)
+
+    async def shut_now_and_then(self, pages: Callable[[], Awaitable[IProtocolFactory]]) -> None:
+        """Be gone for some minutes at times drawn by lot, until this is cancelled."""
+        if self._settings.network == LOCAL or self._settings.shop_tor_control is not None:
+            return  # a localnet has nothing to hide, and an attached tor is not ours to stop
         while True:
-            try:
-                return await self._open(await pages())
-            except (BitsError, OnionError, OSError) as error:
-                self._fail(str(error))
-            await deferLater(self._reactor, pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await deferLater(self._reactor, _drawn(*OPEN_SECONDS))
+            await self.stop()
+            self._resting = True
+            await deferLater(self._reactor, _drawn(*SHUT_SECONDS))
+            self._resting = False
+            await self._open_at_last(pages)
 
     async def until_reachable(self, on_event: Callable[[ShopEvent], None]) -> None:
         """Return when the shop can be reached through Tor; ``on_event`` is told of progress.
@@ -140,7 +151,7 @@ class ShopDoor:
     def status(self) -> DoorStatus:
         """Return how it stands."""
         if self._tor is None:
-            return DoorStatus("closed", None, 0, self._fault)
+            return DoorStatus(RESTING if self._resting else "closed", None, 0, self._fault)
         tor = self._tor.status()
         service = tor.services.get(self.address)
         state = service.value if service else "tor is starting"
@@ -151,6 +162,16 @@ class ShopDoor:
         tor, self._tor = self._tor, None
         if tor is not None:
             await tor.stop()
+
+    async def _open_at_last(self, pages: Callable[[], Awaitable[IProtocolFactory]]) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._open(await pages())
+            except (BitsError, OnionError, OSError) as error:
+                self._fail(str(error))
+            await deferLater(self._reactor, pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _open(self, pages: IProtocolFactory) -> None:
         # a tor of its own even where the node attaches to one that was there
@@ -187,3 +208,7 @@ class ShopDoor:
 
     def _key(self) -> OnionKey:
         return OnionKey(load_or_create_seed(private_directory(self._home / "keys") / "onion.seed"))
+
+
+def _drawn(least: float, most: float) -> float:
+    return least + (most - least) * secrets.randbelow(1000) / 1000

@@ -10,14 +10,17 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
-from bitsnode.config import Settings
+from bitsnode.config import LOCAL, Settings
 from bitsnode.events import ShopLost, ShopOpening, ShopReachable
 from bitsnode.shop_door import (
     FIRST_PAUSE,
     LONGEST_DELAY,
     LONGEST_LOCAL_DELAY,
+    OPEN_SECONDS,
     OPTIONS,
+    RESTING,
     SHOP_PORT,
+    SHUT_SECONDS,
     ShopDoor,
     ShopNotOpened,
 )
@@ -89,6 +92,14 @@ class Porch:
             return self.pages
 
         Deferred.fromCoroutine(self.door.keep_open(pages, at_once=at_once))
+
+    def rest(self) -> None:
+        """Have it shut now and then."""
+
+        async def pages() -> Factory:
+            return self.pages
+
+        Deferred.fromCoroutine(self.door.shut_now_and_then(pages))
 
 
 @pytest.fixture
@@ -187,3 +198,32 @@ def test_it_is_closed_with_its_tor(porch: Callable[..., Porch]) -> None:
     Deferred.fromCoroutine(made.door.stop())
     assert not made.tors.made[0].running
     assert made.door.status().state == "closed"
+
+
+def test_it_is_shut_for_some_minutes_now_and_then(porch: Callable[..., Porch]) -> None:
+    """So that the times at which it is gone are not those of the node alone."""
+    made = porch()
+    made.open(at_once=True)
+    made.rest()
+    made.clock.advance(OPEN_SECONDS[0] - 1)
+    assert made.tors.made[0].running
+    made.clock.advance(OPEN_SECONDS[1])
+    assert [tor.running for tor in made.tors.made] == [False]
+    assert made.door.status().state == RESTING
+    made.clock.advance(SHUT_SECONDS[1])
+    assert [tor.running for tor in made.tors.made] == [False, True]
+    assert made.tors.made[0].published[0][0].address == made.tors.made[1].published[0][0].address
+
+
+@pytest.mark.parametrize(
+    "values", [{"shop_tor_control": Path("/run/tor/control")}, {"network": LOCAL}]
+)
+def test_a_tor_that_is_not_its_own_is_not_stopped(
+    porch: Callable[..., Porch], values: dict[str, Any]
+) -> None:
+    """Others may use it; and on a localnet there is nothing to hide."""
+    made = porch(**values)
+    made.open(at_once=True)
+    made.rest()
+    made.clock.advance(2 * OPEN_SECONDS[1])
+    assert [tor.running for tor in made.tors.made] == [True]
