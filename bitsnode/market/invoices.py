@@ -18,18 +18,17 @@ from bitsnode.ids import ContentId
 from bitsnode.ledger.announcements import Cursor
 from bitsnode.market import invoice_record
 from bitsnode.market.invoice import Invoice, InvoiceStatus
-from bitsnode.market.invoice_errors import InvoicePriceTooLow, NoSuchInvoice, TooManyInvoices
-from bitsnode.market.invoice_fees import is_covered, tier_of, usual_fee
+from bitsnode.market.invoice_errors import NoSuchInvoice, TooManyInvoices
 from bitsnode.market.invoice_looks import InvoiceLooks
 from bitsnode.market.invoice_needs import TROUBLES, InvoiceChain, Payee, Run, SweepRelays
 from bitsnode.market.invoice_record import Record
+from bitsnode.market.invoice_relay_fee import RelayFee
 from bitsnode.market.invoice_store import InvoiceStore
 from bitsnode.market.invoice_sweeping import Sweeping
 from onion.isolation import Isolation
 
 VALID_SECONDS: Final = 86_400  # for which the price of an invoice holds
 MAX_OPEN: Final = 2_000  # invoices whose time is not over and that nobody paid
-FEE_SECONDS: Final = 600.0  # between two times that relays are asked their fee
 
 Changed = Callable[[InvoiceStatus], None]
 _log = Logger()
@@ -82,8 +81,7 @@ class Invoices:
         self._told: dict[bytes, InvoiceStatus] = {}
         self._swept: dict[bytes, list[tuple[int, int]]] = {}  # block and wei, by address
         self._cursor: Cursor | None = None
-        self._fee: int | None = None  # wei that relays named last
-        self._fee_asked = -FEE_SECONDS  # when they were asked
+        self._fee = RelayFee(tools.clock, tools.relays)
         self._loading = DeferredLock()
         self._tending = DeferredLock()
         self._changing = DeferredLock()
@@ -105,7 +103,7 @@ class Invoices:
         records, now = await self._all(), self._tools.clock.seconds()
         if sum(not r.paid and now < r.expires for r in records.values()) >= MAX_OPEN:
             raise TooManyInvoices
-        fee = await self._fee_of(price)
+        fee = await self._fee.of(price)
         meta = await self._tools.payee()
         index = await self._tools.run(self._store.take)
         drawn = self._store.keys.draw(meta, index)
@@ -186,7 +184,7 @@ class Invoices:
         try:
             records = await self._all()
             await self._follow_sweeps(any(r.handed or r.rest for r in records.values()))
-            await self._ask_fee()
+            await self._fee.ask()
             if self._sweeping is not None:
                 await self._sweeping.step(list(records.values()), self._change)
         finally:
@@ -297,28 +295,6 @@ class Invoices:
             # what was swept was there, and is final
             await self._change(mine, partial(self._seen, latest=swept, final=swept))
             self._tell(records[mine])
-
-    async def _fee_of(self, price: int) -> int:
-        """Return the fee to write into an invoice: what relays wanted last, or a usual part."""
-        if self._fee is None:
-            await self._ask_fee()
-        if self._fee is None:
-            return usual_fee(price)
-        if not is_covered(price, self._fee):
-            raise InvoicePriceTooLow
-        return self._fee
-
-    async def _ask_fee(self) -> None:
-        """Ask relays their fee, unless that was done a while ago: by the clock, not by visitors."""
-        now = self._tools.clock.seconds()
-        if now < self._fee_asked + FEE_SECONDS:
-            return
-        self._fee_asked = now
-        try:
-            named = await self._tools.relays.fee(Isolation.fresh("relay-terms"))
-            self._fee = tier_of(named)
-        except TROUBLES as error:
-            _log.info("No relay says its fee: {reason}", reason=str(error))
 
     def _status(self, record: Record) -> InvoiceStatus:
         tools = self._tools

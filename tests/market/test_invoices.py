@@ -30,6 +30,7 @@ from bitsnode.market.invoice_errors import (
     NoSuchInvoice,
     TooManyInvoices,
 )
+from bitsnode.market.invoice_fees import usual_fee
 from bitsnode.market.invoice_record import LATE_SECONDS, REST_SECONDS
 from bitsnode.market.invoice_store import InvoiceStore
 from bitsnode.market.invoice_sweeping import HANDED_SECONDS, Sweeping
@@ -42,7 +43,7 @@ from bitsnode.market.invoice_testing import (
     InvoiceServer,
     invoice_deployment,
 )
-from bitsnode.market.invoices import VALID_SECONDS, Invoices, InvoiceTools, usual_fee
+from bitsnode.market.invoices import VALID_SECONDS, Invoices, InvoiceTools
 from onion.isolation import Isolation
 from zk.stealth import MetaAddress, check, public_key
 
