@@ -7,6 +7,7 @@ No I/O and no clock. Whoever runs it asks the contacts it names and feeds it wha
 any order. `bitsnode.dht.paths` runs several that share no node.
 """
 
+import bisect
 from collections.abc import Iterable
 from enum import Enum, auto
 from itertools import islice
@@ -14,7 +15,6 @@ from typing import Final
 
 import attrs
 
-from bitsnode.ids import distance
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.messages import K
 
@@ -77,16 +77,18 @@ class Walk:
         most: int = MAX_QUESTIONS,
         claims: Claims | None = None,
     ) -> None:
-        self._target = target
+        self._aim = int.from_bytes(target, "big")
         self._own_key = own_key
         self._k = k
         self._alpha = alpha
         self._most = most
         self._claims = claims or Claims()
         self._cards: dict[bytes, SignedCard] = {}
-        self._distances: dict[bytes, int] = {}
         self._states: dict[bytes, _State] = {}
-        self._order: list[bytes] = []  # keys of all but the failed ones, the nearest first
+        # distances and keys of all but the failed ones, the nearest first
+        self._order: list[tuple[int, bytes]] = []
+        self._waiting = 0  # of them that are in this state
+        self._asked = 0
         self._questions = 0
         self._done: bool | None = None  # None when it has to be found out anew
         self._learn(start)
@@ -103,16 +105,17 @@ class Walk:
 
     def _is_done(self) -> bool:
         if self._questions >= self._most:
-            return not self._count(_State.ASKED)
+            return not self._asked
         window = self._window()
         if any(self._states[key] not in _SETTLED for key in window):
             return False
-        return len(window) == self._k or self._claims.slow.isdisjoint(self._order)
+        slow = self._claims.slow
+        return len(window) == self._k or not slow or slow.isdisjoint(k for _, k in self._order)
 
     @property
     def answered(self) -> list[SignedCard]:
         """Every contact that answered, the nearest first."""
-        return [self._cards[key] for key in self._order if self._states[key] is _State.ANSWERED]
+        return [self._cards[k] for _, k in self._order if self._states[k] is _State.ANSWERED]
 
     @property
     def nearest(self) -> list[SignedCard]:
@@ -122,7 +125,7 @@ class Walk:
     @property
     def heard_of(self) -> list[SignedCard]:
         """Contacts that were named but not asked."""
-        return [self._cards[key] for key in self._order if self._states[key] is _State.WAITING]
+        return [self._cards[k] for _, k in self._order if self._states[k] is _State.WAITING]
 
     def knows(self, onion_key: bytes) -> bool:
         """Return whether a contact was named, or was there to begin with."""
@@ -135,7 +138,7 @@ class Walk:
     def got_reply(self, onion_key: bytes, cards: Iterable[SignedCard]) -> list[SignedCard]:
         """Take the checked cards of a contact's reply; at most k count, in whatever order."""
         if self._states.get(onion_key) in (_State.ASKED, _State.SLOW):
-            self._states[onion_key] = _State.ANSWERED
+            self._set(onion_key, _State.ANSWERED)
             self._claims.slow.discard(onion_key)
             self._learn(islice(cards, self._k))
         return self._next()
@@ -143,36 +146,46 @@ class Walk:
     def got_failure(self, onion_key: bytes) -> list[SignedCard]:
         """Leave a contact out of the rest of this walk."""
         if self._states.get(onion_key, _State.FAILED) not in (_State.FAILED, _State.ANSWERED):
-            self._states[onion_key] = _State.FAILED
+            self._set(onion_key, _State.FAILED)
             self._claims.failed.add(onion_key)
             self._claims.slow.discard(onion_key)
-            self._order.remove(onion_key)
+            self._order.remove(self._place(onion_key))
         return self._next()
 
     def got_slow(self, onion_key: bytes) -> list[SignedCard]:
         """Ask someone else beside a contact that takes long; its answer still counts."""
         if self._states.get(onion_key) is _State.ASKED:
-            self._states[onion_key] = _State.SLOW
+            self._set(onion_key, _State.SLOW)
             self._claims.slow.add(onion_key)
         return self._next()
 
     def _window(self) -> list[bytes]:
         # a slow one holds no place, whichever walk asked it: else nobody is asked in its stead
-        counted = (key for key in self._order if key not in self._claims.slow)
-        return list(islice(counted, self._k))
+        slow = self._claims.slow
+        if not slow:
+            return [key for _, key in self._order[: self._k]]
+        return list(islice((key for _, key in self._order if key not in slow), self._k))
 
-    def _count(self, state: _State) -> int:
-        return sum(1 for key in self._order if self._states[key] is state)
+    def _set(self, key: bytes, state: _State) -> None:
+        before = self._states.get(key)
+        self._waiting += (state is _State.WAITING) - (before is _State.WAITING)
+        self._asked += (state is _State.ASKED) - (before is _State.ASKED)
+        self._states[key] = state
+
+    def _place(self, key: bytes) -> tuple[int, bytes]:
+        return self._cards[key].card.point ^ self._aim, key
 
     def _next(self) -> list[SignedCard]:
         self._done = None
-        room = min(self._alpha - self._count(_State.ASKED), self._most - self._questions)
+        room = min(self._alpha - self._asked, self._most - self._questions)
         chosen: list[bytes] = []
         for key in self._window():
-            if self._states[key] is _State.WAITING and key in self._claims.asked:
-                self._states[key] = _State.ELSEWHERE
-            elif self._states[key] is _State.WAITING and len(chosen) < room:
-                self._states[key] = _State.ASKED
+            if self._states[key] is not _State.WAITING:
+                continue
+            if key in self._claims.asked:
+                self._set(key, _State.ELSEWHERE)
+            elif len(chosen) < room:
+                self._set(key, _State.ASKED)
                 self._claims.asked.add(key)
                 chosen.append(key)
         self._questions += len(chosen)
@@ -183,11 +196,11 @@ class Walk:
             key = card.card.onion_key
             if key not in self._cards and key != self._own_key and key not in self._claims.failed:
                 self._cards[key] = card
-                self._distances[key] = distance(card.card.node_id, self._target)
-                self._states[key] = _State.WAITING
-                self._order.append(key)
-        self._order.sort(key=self._distances.__getitem__)
-        waiting = [key for key in self._order if self._states[key] is _State.WAITING]
-        for key in waiting[MAX_WAITING:]:
-            self._order.remove(key)
-            del self._cards[key], self._distances[key], self._states[key]
+                self._set(key, _State.WAITING)
+                bisect.insort(self._order, self._place(key))
+        if self._waiting > MAX_WAITING:
+            waiting = [p for p in self._order if self._states[p[1]] is _State.WAITING]
+            for place in waiting[MAX_WAITING:]:
+                self._order.remove(place)
+                del self._cards[place[1]], self._states[place[1]]
+            self._waiting = MAX_WAITING

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from bitsnode.dht.lookup import MAX_QUESTIONS, Claims, Walk
-from bitsnode.ids import distance
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.messages import K
 
@@ -44,7 +43,7 @@ class Paths:
     ) -> None:
         cards = list(start)
         count = max(1, min(paths, len(cards)))
-        self._target = target
+        self._aim = int.from_bytes(target, "big")
         self._k = k
         self._claims = Claims()
         self._owners: dict[bytes, Walk] = {}
@@ -70,7 +69,7 @@ class Paths:
     def answered(self) -> list[SignedCard]:
         """Every contact that answered on any path, the nearest first."""
         found = [card for walk in self._walks for card in walk.answered]
-        return sorted(found, key=lambda card: distance(card.card.node_id, self._target))
+        return sorted(found, key=lambda card: card.card.point ^ self._aim)
 
     @property
     def nearest(self) -> list[SignedCard]:

@@ -107,7 +107,7 @@ class RecordTable:
                 self._keep_rival(signed, now)
                 return
             # of two records of one sequence the first stays: no one may waver between them
-            if record.sequence <= old.record.sequence and not _prolongs(old, signed):
+            if record.sequence <= old.record.sequence and not prolongs(old, signed):
                 raise Refused(FailureCode.STALE)
         self._place(signed, (record.kind, record.slot), old)
 
@@ -244,7 +244,7 @@ def equivocates(one: SignedRecord, other: SignedRecord) -> bool:
     return same and a.kind == RecordKind.FEED and a.sequence == b.sequence and a.value != b.value
 
 
-def _prolongs(old: SignedRecord, new: SignedRecord) -> bool:
+def prolongs(old: SignedRecord, new: SignedRecord) -> bool:
     """Return whether a record is the same as another, and only expires later."""
     a, b = old.record, new.record
     return a.sequence == b.sequence and a.value == b.value and a.expires < b.expires

@@ -5,11 +5,12 @@ and the same key answered: nobody can put a third node, or one that is not there
 """
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
-from bitsnode.ids import ID_BITS, distance, leading_zero_bits
+from bitsnode.ids import ID_BITS, distance
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.messages import K
 
@@ -35,6 +36,9 @@ class Contact:
         since: Unix time in seconds of its first answer.
         point: its node id as an integer; kept, because every answer sorts by it.
         expires: of the card.
+        due: Unix time in seconds at which to ask whether it is there. A contact known for long
+            is asked less often: the longer a node has been up the longer it will stay
+            (Stutzbach and Rejaie, "Understanding Churn", 2006).
     """
 
     card: SignedCard
@@ -44,6 +48,7 @@ class Contact:
     since: float = attrs.field()
     point: int = attrs.field(init=False, repr=False)
     expires: int = attrs.field(init=False, repr=False)
+    due: float = attrs.field(init=False, repr=False)
 
     @since.default
     def _since(self) -> float:
@@ -51,28 +56,27 @@ class Contact:
 
     @point.default
     def _point(self) -> int:
-        return int.from_bytes(self.card.card.node_id, "big")
+        return self.card.card.point
 
     @expires.default
     def _expires(self) -> int:
         return self.card.card.expires
 
+    @due.default
+    def _due(self) -> float:
+        if not self.failures:
+            return self.tried + max(CHECK_SECONDS, min(self.known_for / 2, MAX_CHECK_SECONDS))
+        return self.tried + CHECK_SECONDS * (1 << min(self.failures, CHECK_BACKOFF))
+
+    @property
+    def known_for(self) -> float:
+        """Seconds between its first answer and its last one."""
+        return self.seen - self.since
+
     @property
     def alive(self) -> bool:
         """Whether it is worth asking."""
         return self.failures < FAILURES
-
-    def due(self, now: float) -> bool:
-        """Return whether it is time to ask whether it is there.
-
-        A contact known for long is asked less often: the longer a node has been up the longer
-        it will stay (Stutzbach and Rejaie, "Understanding Churn", 2006).
-        """
-        trusted = min((self.seen - self.since) / 2, MAX_CHECK_SECONDS)
-        if self.failures:
-            trusted = 0.0
-        wait = max(CHECK_SECONDS, trusted) * (1 << min(self.failures, CHECK_BACKOFF))
-        return self.tried + wait <= now
 
 
 @attrs.define
@@ -178,9 +182,13 @@ class RoutingTable:
 
     def nearest(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
-        contacts = (c for bucket in self._buckets.values() for c in bucket.contacts.values())
-        found = [c for c in contacts if c.failures < FAILURES and now < c.expires]
-        return _nearest(found, target, count)
+        found: list[SignedCard] = []
+        for ring in self._rings(target):
+            live = [c for c in ring if c.failures < FAILURES and now < c.expires]
+            found += _nearest(live, target, count - len(found))
+            if len(found) >= count:
+                break
+        return found
 
     def beginnings(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return where to begin a walk: live contacts, or all there are when none seems alive."""
@@ -227,6 +235,20 @@ class RoutingTable:
             targets.append(((own ^ bit) & -bit | free & (bit - 1)).to_bytes(ID_BITS // 8, "big"))
         return targets
 
+    def _rings(self, target: bytes) -> Iterator[list[Contact]]:
+        """Yield all contacts, in parts of which each is nearer to a point than all that follow.
+
+        The bucket that the point lies in; those nearer to us, of which every contact is equally
+        far from it by the first bit in which it differs from us; the farther ones in turn.
+        """
+        shared = self._index(target)
+        if shared in self._buckets:
+            yield list(self._buckets[shared].contacts.values())
+        nearer = [bucket for index, bucket in self._buckets.items() if index > shared]
+        yield [contact for bucket in nearer for contact in bucket.contacts.values()]
+        for index in sorted((one for one in self._buckets if one < shared), reverse=True):
+            yield list(self._buckets[index].contacts.values())
+
     def _home_bucket(self) -> int:
         """Return the first bucket of which all nodes are among the k nearest to us."""
         nearer, index = 0, max(self._buckets, default=0) + 1
@@ -251,8 +273,7 @@ class RoutingTable:
         return self._buckets[self._index(card.card.node_id)]
 
     def _index(self, node_id: bytes) -> int:
-        gap = distance(node_id, self._own_id).to_bytes(ID_BITS // 8, "big")
-        return min(leading_zero_bits(gap), ID_BITS - 1)
+        return min(ID_BITS - distance(node_id, self._own_id).bit_length(), ID_BITS - 1)
 
     def _place(self, contact: Contact) -> None:
         bucket = self._bucket(contact.card)
@@ -284,8 +305,12 @@ class RoutingTable:
     def _is_sibling(self, node_id: bytes) -> bool:
         """Return whether fewer than `SIBLINGS` contacts are nearer to us than an id."""
         own, gap = int.from_bytes(self._own_id, "big"), distance(node_id, self._own_id)
-        contacts = (c for bucket in self._buckets.values() for c in bucket.contacts.values())
-        return sum(contact.point ^ own < gap for contact in contacts) < self._siblings
+        place = self._index(node_id)
+        nearer = sum(len(b.contacts) for index, b in self._buckets.items() if index > place)
+        if nearer < self._siblings and place in self._buckets:
+            contacts = self._buckets[place].contacts.values()
+            nearer += sum(contact.point ^ own < gap for contact in contacts)
+        return nearer < self._siblings
 
     @staticmethod
     def _dead(bucket: _Bucket) -> bytes | None:

@@ -21,7 +21,7 @@ from bitsnode.dht.lookups import Lookups
 from bitsnode.dht.questions import Peers, Questions
 from bitsnode.dht.records import RecordTable
 from bitsnode.dht.repeating import Repeating
-from bitsnode.dht.responder import DhtResponder
+from bitsnode.dht.responder import Beside, DhtResponder
 from bitsnode.dht.routing import Contact, RoutingTable
 from bitsnode.dht.saved import Saved, SavedUnusable
 from bitsnode.dht.side_by_side import each_of
@@ -39,7 +39,8 @@ from onion.errors import AddressError
 from onion.isolation import Isolation
 
 NOTICE_SECONDS: Final = 1.0  # between looks whether our card is there
-SAVE_SECONDS: Final = 30.0  # between writes; a crash loses at most what came since
+SAVE_SECONDS: Final = 30.0  # between writes of records; a crash loses what came since
+CONTACTS_SECONDS: Final = 300.0  # the same of contacts and anchors, which others know as well
 WATCH_SECONDS: Final = 1800.0  # between looks whether the network is the one that was known
 MAX_FOUND: Final = 256  # records that one lookup returns: 5 MiB of the largest
 DRY_WALKS: Final = 3  # walks in a row without a new storer after which there are no more
@@ -141,7 +142,8 @@ class DhtService:
             clock, self._questions, self._lookups, self._table, self._candidates, node_isolation
         )
         self._repeating = (
-            Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
+            Repeating(clock, lambda: SAVE_SECONDS, self._save_records),
+            Repeating(clock, self._contacts_wait, self._save_contacts),
             Repeating(clock, self._notice_wait, self._notice_card_again),
             Repeating(clock, lambda: WATCH_SECONDS, lambda: self._watch.look()),
         )
@@ -159,6 +161,7 @@ class DhtService:
             self._saved.anchors(),
             self._saved.nodes(),
         )
+        self._contacts_saved = False
         self._notice_card()
         self._load()
 
@@ -174,7 +177,8 @@ class DhtService:
         self._upkeep.stop()
         for repeating in self._repeating:
             repeating.stop()
-        self._save()
+        await self._save_records()
+        await self._save_contacts()
         self._saved.close()
 
     async def bootstrap(self, addresses: Sequence[OnionAddress]) -> None:
@@ -182,6 +186,22 @@ class DhtService:
         self._notice_card()
         self._upkeep.give(addresses)
         await self._upkeep.bootstrap()
+
+    def attach(self, beside: Beside) -> None:
+        """Let somebody hear of records that are put here, and answer beside our own table."""
+        self.responder.beside = beside
+
+    def kept_records(self, key: bytes) -> list[SignedRecord]:
+        """Return what our own table has of a key (32 bytes)."""
+        return self._records.get(key, self._clock.seconds())
+
+    def found_here(self, key: bytes) -> tuple[bytes, ...]:
+        """Return the signed records that we would answer about a key (32 bytes)."""
+        return self.responder.found(key)
+
+    def all_records(self) -> list[SignedRecord]:
+        """Return all that our own table has."""
+        return [signed for _, signed in self._records.everything()]
 
     def contacts(self) -> list[Contact]:
         """Return the contacts, those far from us first."""
@@ -329,6 +349,8 @@ class DhtService:
         return farthest is None or distance(self._table.own_id, key) < distance(farthest, key)
 
     def _keep(self, record: SignedRecord) -> int:
+        if self.responder.beside is not None:
+            self.responder.beside.took(record, self._clock.seconds())
         try:
             self._records.put(record, self._clock.seconds())
         except Refused:
@@ -372,16 +394,23 @@ class DhtService:
     async def _notice_card_again(self) -> None:
         self._notice_card()
 
-    async def _save_again(self) -> None:
-        self._save()
+    def _contacts_wait(self) -> float:
+        return CONTACTS_SECONDS if self._contacts_saved else SAVE_SECONDS
 
-    def _save(self) -> None:
+    async def _save_contacts(self) -> None:
+        contacts = self._table.contacts()
+        try:
+            self._saved.save_contacts(contacts)
+            self._saved.save_watch(self._watch.anchors, self._watch.nodes)
+        except SavedUnusable as error:
+            _log.error("Contacts could not be saved: {error}", error=str(error))
+        self._contacts_saved = bool(contacts)
+
+    async def _save_records(self) -> None:
         self._records.expire(self._clock.seconds())
         changes = self._records.take_changes()
         try:
             self._saved.save_records(changes)
-            self._saved.save_contacts(self._table.contacts())
-            self._saved.save_watch(self._watch.anchors, self._watch.nodes)
         except SavedUnusable as error:
             self._records.take_back(changes)
-            _log.error("The DHT could not be saved: {error}", error=str(error))
+            _log.error("Records could not be saved: {error}", error=str(error))

@@ -28,6 +28,7 @@ from onion.isolation import Isolation
 
 TEND_SECONDS: Final = 2.0  # between dials of ALPHA candidates, so that nobody makes us storm
 IDLE_SECONDS: Final = 10.0  # between checks of ALPHA contacts, while there are no candidates
+MAX_IDLE_SECONDS: Final = 60.0  # the same, while no check is due
 SOON: Final = 2.0  # seconds to the second walk home
 HOME_GROWTH: Final = 6.0  # by which the wait grows each time, up to `REFRESH_SECONDS`
 REFRESH_SECONDS: Final = 3600.0  # between refreshes of the buckets (Kademlia, §2.3)
@@ -69,6 +70,7 @@ class Upkeep:
         self._home_wait = SOON
         self._refresh_wait = 15 * SOON
         self._refreshed = False
+        self._next_due = 0.0
         self._retry = Repeating(clock, self._given_wait, self._dial_given)
         self._home = Repeating(clock, lambda: self._home_wait, self._walk_home)
         self._tending = Repeating(clock, self._tend_wait, self._tend)
@@ -120,7 +122,9 @@ class Upkeep:
         return self._retry_wait if self._given else RETRY_SECONDS
 
     def _tend_wait(self) -> float:
-        return TEND_SECONDS if len(self._candidates) else IDLE_SECONDS
+        if len(self._candidates):
+            return TEND_SECONDS
+        return min(MAX_IDLE_SECONDS, max(IDLE_SECONDS, self._next_due - self._clock.seconds()))
 
     async def _dial_given(self) -> None:
         """Dial the given addresses that have not answered, ALPHA at a time."""
@@ -174,7 +178,10 @@ class Upkeep:
         if wanted:
             await all_of(self._verify(address_of(card)) for card in wanted)
             return
-        due = sorted((c for c in self._table.contacts() if c.due(now)), key=lambda c: c.tried)
+        contacts = self._table.contacts()
+        due = sorted((c for c in contacts if c.due <= now), key=lambda c: c.tried)
+        later = [c.due for c in contacts if c.due > now]
+        self._next_due = now if len(due) > ALPHA else min(later, default=now)
         await all_of(self._check(contact) for contact in due[:ALPHA])
 
     async def _verify(self, address: OnionAddress) -> None:

@@ -1,5 +1,6 @@
 """Runs a walk: asks the contacts it names, feeds it what comes back, and keeps the time."""
 
+import bisect
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
@@ -33,18 +34,22 @@ class Pace:
 
     def __init__(self, most: float) -> None:
         self._most = most
-        self._took: deque[float] = deque(maxlen=SAMPLES)
+        self._took: deque[float] = deque()
+        self._ordered: list[float] = []
 
     def add(self, seconds: float) -> None:
         """Take note of one answer."""
         self._took.append(seconds)
+        bisect.insort(self._ordered, seconds)
+        if len(self._took) > SAMPLES:
+            del self._ordered[bisect.bisect_left(self._ordered, self._took.popleft())]
 
     def slow_after(self) -> float:
         """Return the 95th percentile in seconds: later than that, someone else is asked too."""
         if not self._took:
             return self._most
-        ordered = sorted(self._took)
-        return min(self._most, max(LEAST_SLOW, ordered[len(ordered) * 95 // 100]))
+        late = self._ordered[len(self._ordered) * 95 // 100]
+        return min(self._most, max(LEAST_SLOW, late))
 
 
 class Walker:

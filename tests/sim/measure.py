@@ -142,7 +142,7 @@ def _hops(world: World, key: bytes, log: list[tuple[OnionAddress, object]]) -> i
     best = 1 << 256
     for address, reply in log:
         own = depth.setdefault(address.public_key, 1)
-        end = world.fabric.ends[address]
+        end = world.fabric.ends[address.public_key]
         far = distance(end.card.card.node_id, key)
         if far < best:
             best, nearest = far, own

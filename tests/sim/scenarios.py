@@ -12,6 +12,7 @@ from tests.sim.world import SimNode, World
 JOIN_SECONDS = 1.0  # between newcomers
 SETTLE_SECONDS = 900.0  # after the last one
 ATTACK_SECONDS = 600.0  # that an attack lasts before lookups are measured
+WIRED = 16  # of so many circuits one carries bytes
 PREFIX_MARGIN = 1  # bits by which ground ids are nearer to a key than the nearest honest one
 
 
@@ -56,9 +57,9 @@ def _row(world: World, name: str, lookups: int, goal: float) -> Row:
     )
 
 
-def settled(seed: int, nodes: int, sybils: int = 0) -> tuple[World, Conspiracy]:
+def settled(seed: int, nodes: int, sybils: int = 0, wired: int = WIRED) -> tuple[World, Conspiracy]:
     """Return a network of nodes that joined one after another, hostile ones among them."""
-    world = World(seed)
+    world = World(seed, wired)
     kind, conspiracy = conspire()
     hostile = {round((number + 0.5) * nodes / sybils) for number in range(sybils)}
     for number in range(nodes):

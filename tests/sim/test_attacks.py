@@ -11,10 +11,10 @@ NODES = 40
 LOOKUPS = 20
 
 
-def run(seed: int) -> list[tuple[int, bytes, int]]:
+def run(seed: int, wired: int = 1) -> list[tuple[int, bytes, int]]:
     """Return what a tiny network did, to the last question."""
     with shortcuts(seed):
-        world, _ = settled(seed, 8)
+        world, _ = settled(seed, 8, wired=wired)
         stored = puts(world, 4)
         world.stop()
         return [(world.fabric.questions, one.key, one.taken) for one in stored]
@@ -23,6 +23,11 @@ def run(seed: int) -> list[tuple[int, bytes, int]]:
 def test_a_run_is_repeated_by_its_seed() -> None:
     """Two runs of one seed are the same, and another seed's is not."""
     assert run(3) == run(3) != run(4)
+
+
+def test_what_is_not_carried_as_bytes_is_answered_in_the_same_way() -> None:
+    """A network with the wire on every circuit does what one with it on few does."""
+    assert run(3, wired=1) == run(3, wired=1000)
 
 
 @pytest.mark.usefixtures("seeded")

@@ -53,7 +53,7 @@ class SimNode:
             open_saved=lambda _: MemorySaved(self.saved),
         )
         self.end = End(self.card, self.service.responder)
-        self.world.fabric.ends[self.address] = self.end
+        self.world.fabric.ends[self.key.public_key] = self.end
 
     @property
     def alive(self) -> bool:
@@ -78,12 +78,13 @@ class World:
 
     Args:
         seed: of all that is drawn.
+        wired: of so many circuits one carries bytes; see `Fabric`.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, wired: int = 1) -> None:
         self.draws = random.Random(seed)
         self.clock = VirtualClock(float(BEGIN))
-        self.fabric = Fabric(self.clock, Times(random.Random(seed + 1)))
+        self.fabric = Fabric(self.clock, Times(random.Random(seed + 1)), wired)
         self.nodes: list[SimNode] = []
         self.doors: list[OnionAddress] = []
         self.failures: list[Failure] = []
