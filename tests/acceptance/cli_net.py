@@ -124,14 +124,14 @@ class Newcomer:
             self._process.communicate()
 
 
-def run(*arguments: str | Path) -> Outcome:
-    """Run ``bitsnode`` with --json and wait for it."""
+def run(*arguments: str | Path, seconds: float = COMMAND_TIMEOUT) -> Outcome:
+    """Run ``bitsnode`` with --json and wait for it, at most so many seconds."""
     done = subprocess.run(
         [*BITSNODE, *map(str, arguments), "--json"],
         capture_output=True,
         text=True,
         check=False,
-        timeout=COMMAND_TIMEOUT,
+        timeout=seconds,
     )
     lines = done.stdout.splitlines()
     return Outcome(done.returncode, json.loads(lines[-1]) if lines else {}, done.stderr)
