@@ -120,6 +120,7 @@ class _Toml:
         "own_rpc",
         "deployment",
         "relay",
+        "warm_links",
     )
 
     @classmethod
@@ -151,8 +152,8 @@ class _Toml:
             raise BadSettings(f'{self.path}: "{key}" should be a list of texts in quotes.')
         return value
 
-    def flag(self, key: str) -> bool:
-        value = self.values.get(key, False)
+    def flag(self, key: str, default: bool = False) -> bool:
+        value = self.values.get(key, default)
         if not isinstance(value, bool):
             raise BadSettings(f'{self.path}: "{key}" should be true or false.')
         return value
@@ -180,6 +181,7 @@ class Settings:
         relay: submit payments of others for a fee; on a localnet always.
         shop_tor_control: path of the control socket of the tor that a shop attaches to; None to
             start one for it, also where the node attaches.
+        warm_links: keep connections open over which records are found in under a second.
     """
 
     home: Path
@@ -193,6 +195,7 @@ class Settings:
     deployment: Path | None = None
     relay: bool = False
     shop_tor_control: Path | None = None
+    warm_links: bool = True
 
     @classmethod
     def load(
@@ -233,6 +236,7 @@ class Settings:
             own_rpc=own_rpc or file.text("own_rpc") or "",
             deployment=deployment or file.file("deployment"),
             relay=chosen == LOCAL or file.flag("relay"),
+            warm_links=file.flag("warm_links", True),
         )
 
 

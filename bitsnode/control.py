@@ -20,6 +20,7 @@ from bitsnode.identity import NodeIdentity
 from bitsnode.market_access import MarketAccess
 from bitsnode.shop_access import ShopAccess
 from bitsnode.store.store import Store
+from bitsnode.warm.service import WarmService, WarmStatus
 from bitsnode.wire.card import Capability
 from onion.address import OnionAddress
 from onion.network import ServiceState
@@ -45,6 +46,7 @@ class Parts(Protocol):
     chain: ChainAccess
     market: MarketAccess
     shop: ShopAccess
+    warm: WarmService | None
 
 
 class NodeControl:
@@ -95,6 +97,7 @@ class NodeControl:
             "nodes": dht.nodes,
             "alarms": [alarm.value for alarm in dht.alarms],
             "clock_hours": dht.clock_hours,
+            "warm": attrs.asdict(parts.warm.status()) if parts.warm else None,
             "storage": {
                 "used": counters.used,
                 "cap": self._settings.storage,
@@ -144,6 +147,8 @@ class NodeControl:
                 + (" Give one with --bootstrap." if dht.state is DhtState.NO_PEERS else ""),
             ),
         ]
+        if self._parts.warm is not None:
+            findings.append(warmth(self._parts.warm.status()))
         findings += suspicions(dht)
         findings.append(self._chain_finding())
         if self._parts.shop.onion is not None:
@@ -191,8 +196,18 @@ class NodeControl:
             absolute(arguments, "output"),
             byte_range(arguments),
             lambda event: report(event_line(event)),
+            free=True,
         )
         return fetched_result(done)
+
+
+def warmth(warm: WarmStatus) -> tuple[str, bool, str]:
+    """Return how far the links are open over which records are found quickly."""
+    text = (
+        f"{warm.links} of {warm.wanted} warm links are open; the index has {warm.records} records"
+        f" in {warm.bytes / (1 << 20):.1f} MiB; both cost {warm.upkeep / 1024:.1f} KiB/s."
+    )
+    return ("warm links", True, text)
 
 
 def suspicions(dht: DhtStatus) -> list[tuple[str, bool, str]]:

@@ -27,6 +27,7 @@ from bitsnode.market.responder import REQUESTS as CUSTODY_REQUESTS
 from bitsnode.market_access import MarketAccess, OnDemand
 from bitsnode.market_control import MarketControl
 from bitsnode.own_tor import own_tor
+from bitsnode.peer.budgets import Budgets
 from bitsnode.peer.client import PeerClient
 from bitsnode.peer.server import PeerServer
 from bitsnode.shop_access import ShopAccess
@@ -38,9 +39,12 @@ from bitsnode.store.responder import StoreResponder
 from bitsnode.store.store import Store
 from bitsnode.voucher_control import VoucherControl
 from bitsnode.wallet_control import WalletControl
+from bitsnode.warm.asking import PURPOSE as WARM
+from bitsnode.warm.service import WarmService
+from bitsnode.warm_control import WarmControl
 from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Responder
-from bitsnode.wire.messages import FindNode, FindValue, PutRecord, Request
+from bitsnode.wire.messages import FindNode, FindValue, Ping, PutRecord, Request
 from onion.address import OnionAddress
 from onion.http import HttpClient
 from onion.isolation import Isolation
@@ -48,6 +52,9 @@ from onion.tor import TorNetwork
 from onion.url import Url
 
 THREADS: Final = 4  # for disk, hashing and coding; two cores do not keep more busy
+CONNECTIONS: Final = 512  # dialled and open at a time: 222 warm links at most, and all else
+CALLERS: Final = 1024  # connections of others; of each node's warm links as many lead here
+UNHURRIED: Final = frozenset({WARM})
 READERS: Final = 2  # threads for reading shares, which must not wait behind a slow fsync
 
 T = TypeVar("T")
@@ -111,7 +118,8 @@ class Node:
         backup = BackupControl(
             self._settings.home, chain.wallet, self._in_thread, self._reactor.seconds
         )
-        controls = (control, shop, purse, vouchers, market, backup)
+        warm = WarmControl(parts.warm)
+        controls = (control, shop, purse, vouchers, market, backup, warm)
         commands = {name: run for each in controls for name, run in each.commands().items()}
         self._api = listen(self._reactor, self._settings.home, commands)
         solving = self._spawn(parts.identity.solve(self._in_thread))  # while tor starts
@@ -142,6 +150,8 @@ class Node:
     def _join(self, parts: "_Parts", bootstrap: list[OnionAddress]) -> None:
         parts.joined = True
         parts.dht.start()
+        if parts.warm is not None:
+            parts.warm.start()
         self._spawn(parts.duties.watch_peers(self._report))
         if bootstrap:
             self._spawn(parts.dht.bootstrap(bootstrap))
@@ -199,6 +209,7 @@ class _Parts:
     market: MarketAccess
     shop: ShopAccess
     isolation: Isolation
+    warm: WarmService | None
     joined: bool = False
 
     @classmethod
@@ -223,23 +234,30 @@ class _Parts:
         def shown() -> SignedCard:
             return identity.card or identity.renew(reactor.seconds())
 
-        client = PeerClient(reactor, tor, network, card, isolation)
+        client = PeerClient(
+            reactor, tor, network, card, isolation, connections=CONNECTIONS, unhurried=UNHURRIED
+        )
         dht = DhtService(reactor, client, network, card, home / "dht.sqlite", isolation)
+        warm = None
+        if settings.warm_links:
+            warm = WarmService(reactor, client, dht, network, card, isolation)
         prices = Prices(identity.onion_key.public_key, network.share_bits, network.record_bits)
         store = Store(home, prices, Limits.of(settings.storage), _tell_fault)
         keeper = StoreResponder(store, reactor.seconds, run, read)
         own = identity.onion_key.public_key
-        content = ContentService(reactor, run, client, dht, network, home, own)
+        content = ContentService(reactor, run, client, dht, network, home, own, warm)
         duties = Duties(reactor, identity, store, dht, network, isolation, run)
         chain = ChainAccess(reactor, settings, HttpClient(reactor, tor, tor.exits), run)
         market = MarketAccess(reactor, settings, chain, identity, client, dht, content, run)
         shop = ShopAccess(reactor, settings, chain, market, content, report)
         table = _responders(dht.responder, keeper)
+        if warm is not None:
+            table |= warm.responders()
         if settings.storage:
             table |= dict.fromkeys(CUSTODY_REQUESTS, OnDemand(market.custody))
         if settings.relay:
             table |= dict.fromkeys(RELAY_REQUESTS, OnDemand(market.relay))
-        server = PeerServer(reactor, network, shown, table)
+        server = PeerServer(reactor, network, shown, table, Budgets(connections=CALLERS))
         return cls(
             identity,
             tor,
@@ -253,10 +271,13 @@ class _Parts:
             market,
             shop,
             isolation,
+            warm,
         )
 
     async def stop(self) -> None:
         if self.joined:
+            if self.warm is not None:
+                await self.warm.stop()
             await self.dht.stop()
         await self.client.stop()
         await self.server.stop()
@@ -269,7 +290,7 @@ class _Parts:
 
 def _responders(dht: Responder, store: Responder) -> dict[type[Request], Responder]:
     table: dict[type[Request], Responder] = dict.fromkeys(STORE_REQUESTS, store)
-    table.update({FindNode: dht, FindValue: dht, PutRecord: dht})
+    table.update({Ping: dht, FindNode: dht, FindValue: dht, PutRecord: dht})
     return table
 
 

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "get": ("bitsnode.cli.get", "Fetch a content by its link."),
     "library": ("bitsnode.cli.library", "List what was bought; cancel, or complain."),
     "localnet": ("bitsnode.cli.localnet", "Run a private Tor network with nodes."),
+    "lookup": ("bitsnode.cli.lookup", "See how quickly a content's records are found."),
     "offer": ("bitsnode.cli.offer", "List what is on sale; change a price, or withdraw."),
     "open": ("bitsnode.cli.open", "Decrypt a sealed file that a shop gave you."),
     "peers": ("bitsnode.cli.peers", "List the nodes that this node knows."),

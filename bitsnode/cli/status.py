@@ -26,6 +26,7 @@ def _show(status: dict[str, Any]) -> str:
         **({"shop onion": status["shop_onion"]} if status["shop_onion"] else {}),
         "tor": status["tor"],
         "nodes known": f"{status['contacts']} of about {max(status['nodes'], status['contacts'])}",
+        **_warm(status["warm"]),
         "storage": f"{size(store['used'])} of {size(store['cap'])} in {store['shares']} shares",
         "served": size(status["counters"]["served_share"]),
     }
@@ -33,3 +34,13 @@ def _show(status: dict[str, Any]) -> str:
     if status["alarms"] or status["clock_hours"]:
         lines.append("Something is wrong with the network or the clock: see 'bitsnode doctor'.")
     return "\n".join(lines)
+
+
+def _warm(warm: dict[str, Any] | None) -> dict[str, str]:
+    if warm is None:
+        return {}
+    index = f"{warm['records']} records, {size(warm['bytes'])}"
+    return {
+        "warm links": f"{warm['links']} of {warm['wanted']}, {size(round(warm['upkeep']))}/s",
+        "index": index,
+    }

@@ -56,6 +56,21 @@ class Dht(Protocol):
         """Return distinct nodes that store."""
 
 
+class Finds(Protocol):
+    """What was found of a key; see `bitsnode.warm.finding.Found`."""
+
+    @property
+    def records(self) -> tuple[SignedRecord, ...]:
+        """Return the verified records of the key."""
+
+
+class Finder(Protocol):
+    """Finds records over connections that are open; see `bitsnode.warm.service.WarmService`."""
+
+    async def find(self, key: bytes, *, walk: bool) -> Finds:
+        """Return the records of a key, without a walk over fresh circuits if ``walk`` is false."""
+
+
 @attrs.frozen
 class Tools:
     """What every flow works with.
@@ -66,6 +81,7 @@ class Tools:
         peers: asks holders.
         dht: finds nodes and records.
         network: what it asks of records, and how long connecting may take.
+        finder: finds records sooner, for what nothing ties to money; None where there is none.
     """
 
     clock: IReactorTime
@@ -73,6 +89,7 @@ class Tools:
     peers: Peers
     dht: Dht
     network: Network
+    finder: Finder | None = None
 
 
 class HolderFault(BitsError):

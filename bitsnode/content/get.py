@@ -8,9 +8,9 @@ import attrs
 from bitsnode.codec.keys import storage_index
 from bitsnode.codec.layout import Layout
 from bitsnode.codec.link import Link
-from bitsnode.codec.manifest import Manifest, SealedManifest
+from bitsnode.codec.manifest import Manifest
 from bitsnode.content.asking import Tools
-from bitsnode.content.errors import BadRange, OutputError
+from bitsnode.content.errors import BadRange, OutputError, Unavailable
 from bitsnode.content.fetch import Fetch
 from bitsnode.content.locate import Locator, Whereabouts
 from bitsnode.content.output import Output
@@ -85,10 +85,17 @@ class Get:
         _check_output(output)
         try:
             await run(self._kept.open)
-            sealed, whereabouts = await self._manifest()
-            manifest = sealed.manifest
-            span = span_of(wanted, manifest.size)
-            fetch = await self._blocks(manifest, whereabouts, span)
+            self._on_event(Locating())
+            locator = Locator(self._tools, self._isolation, self._link.content_id, self._on_event)
+            whereabouts = await locator.whereabouts()
+            try:
+                manifest, fetch, span = await self._from(locator, whereabouts, wanted)
+            except Unavailable:
+                if not whereabouts.quick:
+                    raise
+                # what a few nodes knew may be old: the many nearest to the content are asked
+                whereabouts = await locator.whereabouts(quick=False)
+                manifest, fetch, span = await self._from(locator, whereabouts, wanted)
         finally:
             self._tools.peers.close(self._isolation)
         digest = await self._decode(manifest, fetch, output, span)
@@ -96,19 +103,24 @@ class Get:
         seconds = self._tools.clock.seconds() - begun
         return Fetched(output, digest, span[1] - span[0], fetch.holders, seconds)
 
-    async def _manifest(self) -> tuple[SealedManifest, Whereabouts]:
-        content_id, run = self._link.content_id, self._tools.run
-        locator = Locator(self._tools, self._isolation, content_id, self._on_event)
-        self._on_event(Locating())
-        sealed = await run(partial(self._kept.manifest, content_id))
-        whereabouts = await locator.whereabouts()
+    async def _from(
+        self, locator: Locator, whereabouts: Whereabouts, wanted: Range | None
+    ) -> tuple[Manifest, Fetch, tuple[int, int]]:
+        """Fetch the manifest and the blocks from holders that are known."""
+        manifest = await self._manifest(locator, whereabouts)
+        span = span_of(wanted, manifest.size)
+        return manifest, await self._blocks(manifest, whereabouts, span), span
+
+    async def _manifest(self, locator: Locator, whereabouts: Whereabouts) -> Manifest:
+        run = self._tools.run
+        sealed = await run(partial(self._kept.manifest, self._link.content_id))
         if sealed is None:
             sealed = await locator.manifest(whereabouts)
             await run(partial(self._kept.keep_manifest, sealed))
-        manifest = sealed.manifest
+        manifest: Manifest = sealed.manifest
         manifest.check_whitening(self._link.whitening)
         self._on_event(ManifestVerified(manifest.size, manifest.k, manifest.n))
-        return sealed, whereabouts
+        return manifest
 
     async def _blocks(
         self, manifest: Manifest, whereabouts: Whereabouts, span: tuple[int, int]

@@ -1,6 +1,6 @@
 """Who holds a content, and its manifest."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain, zip_longest
 from typing import Final, TypeVar
 
@@ -19,7 +19,7 @@ from bitsnode.content.waiting import Alarm, Tasks, pause
 from bitsnode.errors import BitsError
 from bitsnode.ids import ContentId
 from bitsnode.wire.messages import MAX_DATA, MAX_MANIFEST, Data, Part, ReadShare
-from bitsnode.wire.record import RecordKind, record_key
+from bitsnode.wire.record import RecordKind, SignedRecord, record_key
 from onion.address import OnionAddress
 from onion.errors import AddressError, OnionError
 from onion.isolation import Isolation
@@ -42,10 +42,12 @@ class Whereabouts:
     Attributes:
         placements: those that open, the newest first.
         providers: those that open.
+        quick: whether they come of the finder, which asks few, and not of the DHT itself.
     """
 
     placements: tuple[Placement, ...]
     providers: tuple[Provider, ...]
+    quick: bool = False
 
     def hints(self) -> list[Provider]:
         """Return every holder named, one of each placement in turn and of the provider records.
@@ -95,37 +97,52 @@ class Locator:
         self._content_id = content_id
         self._on_event = on_event
 
-    async def whereabouts(self) -> Whereabouts:
+    async def whereabouts(self, *, quick: bool = True) -> Whereabouts:
         """Look up who holds the content.
+
+        Args:
+            quick: ask the finder first, if there is one.
 
         Raises:
             NotFound: no record of it is found.
             TorDown: tor stayed away.
             BitsError: what the DHT raises, for example that no other node is known.
         """
-        digest = self._content_id.digest
-        key = record_key(record_public_key(digest))
+        key = record_key(record_public_key(self._content_id.digest))
+        if quick and self._tools.finder is not None:
+            told = await self._tools.finder.find(key, walk=False)
+            found = self._open(told.records, quick=True)
+            if found is not None:
+                return found
         for attempt in range(LOOKUPS):
             records = await self._while_tor_is_down(
                 lambda: self._tools.dht.get_records(key, self._isolation)
             )
-            placements: list[tuple[int, Placement]] = []
-            providers: list[Provider] = []
-            for signed in records:
-                record = signed.record
-                try:
-                    if record.kind == RecordKind.PLACEMENT:
-                        placements.append((record.sequence, open_placement(digest, record.value)))
-                    elif record.kind == RecordKind.PROVIDER:
-                        providers.append(unseal_provider(digest, record.value))
-                except BadPlacement:
-                    continue
-            if placements or providers:
-                placements.sort(key=lambda pair: -pair[0])
-                return Whereabouts(tuple(found for _, found in placements), tuple(providers))
+            found = self._open(records, quick=False)
+            if found is not None:
+                return found
             if attempt + 1 < LOOKUPS:
                 await pause(self._tools.clock, BACK_OFF[attempt])
         raise NotFound
+
+    def _open(self, records: Iterable[SignedRecord], *, quick: bool) -> Whereabouts | None:
+        """Return what records say; None if not one of them opens."""
+        digest = self._content_id.digest
+        placements: list[tuple[int, Placement]] = []
+        providers: list[Provider] = []
+        for signed in records:
+            record = signed.record
+            try:
+                if record.kind == RecordKind.PLACEMENT:
+                    placements.append((record.sequence, open_placement(digest, record.value)))
+                elif record.kind == RecordKind.PROVIDER:
+                    providers.append(unseal_provider(digest, record.value))
+            except BadPlacement:
+                continue
+        if not placements and not providers:
+            return None
+        placements.sort(key=lambda pair: -pair[0])
+        return Whereabouts(tuple(found for _, found in placements), tuple(providers), quick)
 
     async def _while_tor_is_down(self, ask_dht: Callable[[], Awaitable[T]]) -> T:
         begun, attempt = self._tools.clock.seconds(), 0

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import attrs
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
@@ -10,7 +11,7 @@ from bitsnode.codec.link import Link
 from bitsnode.codec.manifest import Manifest
 from bitsnode.config import Network
 from bitsnode.content import partial as kept
-from bitsnode.content.asking import Dht, Peers, Run, Tools
+from bitsnode.content.asking import Dht, Finder, Peers, Run, Tools
 from bitsnode.content.get import Fetched, Get, Range, partial_of
 from bitsnode.content.journal import Jobs
 from bitsnode.content.locate import Locator
@@ -32,6 +33,7 @@ class ContentService:
         home: of the node; ``staging`` and ``partial`` in it are ours.
         own_key: our own onion key, 32 bytes, which is never counted as a holder; None for a
             client without one.
+        finder: finds records over warm links, for free contents.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class ContentService:
         network: Network,
         home: Path,
         own_key: bytes | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self._tools = Tools(clock, run, peers, dht, network)
+        self._free = attrs.evolve(self._tools, finder=finder)
         self._jobs = Jobs(home / "staging")
         self._partial = home / "partial"
         self._own_key = own_key
@@ -79,7 +83,13 @@ class ContentService:
         return sealed.manifest
 
     async def get(
-        self, link: Link, output: Path, wanted: Range | None, progress: OnEvent
+        self,
+        link: Link,
+        output: Path,
+        wanted: Range | None,
+        progress: OnEvent,
+        *,
+        free: bool = False,
     ) -> Fetched:
         """Fetch a content into a file, which is replaced only when all is there and verified.
 
@@ -90,6 +100,8 @@ class ContentService:
             output: of the user's choice.
             wanted: first and last byte, both included; None for all.
             progress: told of what is going on.
+            free: nothing ties this fetch to money, so that its records may be looked up over
+                connections that carry other questions of this node too.
 
         Raises:
             BitsError: one sentence; see `bitsnode.content.errors` and `bitsnode.codec.errors`.
@@ -98,7 +110,8 @@ class ContentService:
         lock = self._fetching.setdefault(where.folder, DeferredLock())
         try:
             async with lock:
-                return await Get(self._tools, where, link, progress).get(output, wanted)
+                tools = self._free if free else self._tools
+                return await Get(tools, where, link, progress).get(output, wanted)
         finally:
             if not lock.locked and not lock.waiting:
                 self._fetching.pop(where.folder, None)

@@ -9,7 +9,7 @@ where the k nearest honest ones are expected is then looked through in parts, an
 """
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import DeferredSemaphore
@@ -75,6 +75,7 @@ class Lookups:
         self._alarms = alarms
         self._own_card = own_card
         self._node_isolation = node_isolation
+        self.on_walked: Callable[[Sequence[SignedCard]], None] = lambda _answered: None
 
     async def find_node(self, target: bytes, isolation: Isolation) -> list[SignedCard]:
         """Return all that answered on a walk to ``target``, the nearest first."""
@@ -202,6 +203,7 @@ class Lookups:
             for card in walk.heard_of:
                 self.hear_of(card)
             self._learn_density(target, walk.nearest)
+            self.on_walked(walk.answered)
         return walk.answered
 
     def _learn_density(self, target: bytes, nearest: list[SignedCard]) -> None:

@@ -1,6 +1,6 @@
 """Answers what other nodes ask about contacts and records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bitsnode.config import Network
@@ -30,6 +30,9 @@ class Beside(Protocol):
 
     def took(self, signed: SignedRecord, now: float) -> None:
         """Hear of a checked record that somebody put here."""
+
+    def walked(self, cards: Sequence[SignedCard]) -> None:
+        """Hear which nodes answered on a walk under the node's own isolation."""
 
     def more(self, key: bytes, count: int, now: float) -> list[SignedRecord]:
         """Return up to ``count`` records of a key that have not expired."""

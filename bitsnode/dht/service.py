@@ -190,6 +190,7 @@ class DhtService:
     def attach(self, beside: Beside) -> None:
         """Let somebody hear of records that are put here, and answer beside our own table."""
         self.responder.beside = beside
+        self._lookups.on_walked = beside.walked
 
     def kept_records(self, key: bytes) -> list[SignedRecord]:
         """Return what our own table has of a key (32 bytes)."""

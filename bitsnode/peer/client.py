@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
@@ -60,6 +61,8 @@ class PeerClient:
         node_isolation: of our duties as a node: the only one whose connections show our card.
         times: limits.
         connections: open at a time.
+        unhurried: purposes of isolations whose dials wait behind all others, as the node's own do,
+            and whose connections are not pinged here: who keeps them open does that.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class PeerClient:
         node_isolation: Isolation,
         times: Times | None = None,
         connections: int = MAX_CONNECTIONS,
+        unhurried: frozenset[str] = frozenset(),
     ) -> None:
         self._clock = clock
         self._dialer = dialer
@@ -79,6 +83,7 @@ class PeerClient:
         self._node_isolation = node_isolation
         self._times = times or Times(hello=network.connect_seconds)
         self._connections = connections
+        self._unhurried = unhurried
         self._dials = DialBudget(clock, network.circuits) if network.circuits else None
         self._routes: dict[_Key, Route] = {}
         self._stopped = False
@@ -121,6 +126,11 @@ class PeerClient:
         if card is None:
             raise ConnectionLost
         return card
+
+    def is_open(self, address: OnionAddress, isolation: Isolation) -> bool:
+        """Return whether a request would go out at once, over a connection that is open."""
+        route = self._routes.get((address, isolation))
+        return route is not None and route.live is not None
 
     def close(self, isolation: Isolation) -> None:
         """Drop every connection of an isolation; what waits on them gets ConnectionLost."""
@@ -171,16 +181,21 @@ class PeerClient:
     async def _turn(self, isolation: Isolation) -> None:
         """Wait until one more dial may be made; raises OnionError if that takes too long."""
         if self._dials is not None:
-            await self._dials.turn(urgent=isolation != self._node_isolation)
+            duty = isolation == self._node_isolation or isolation.purpose in self._unhurried
+            await self._dials.turn(urgent=not duty)
 
     async def _connect(self, address: OnionAddress, isolation: Isolation) -> OutgoingConnection:
         shown = self._card() if isolation == self._node_isolation else None
+
+        times = self._times
+        if isolation.purpose in self._unhurried:
+            times = attrs.evolve(times, keepalive=times.idle)  # who keeps them pings them
 
         def make() -> OutgoingConnection:
             return OutgoingConnection(
                 self._clock,
                 Session(Role.DIALLER, self._network.name),
-                self._times,
+                times,
                 None if shown is None else shown.data,
                 lambda data: self._check(data, address),
             )

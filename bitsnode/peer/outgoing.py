@@ -204,8 +204,10 @@ class OutgoingConnection(Connection):
     # Pings of our own, which do not count as use
 
     def _keep_alive(self) -> None:
-        self._start("keepalive", self._times.keepalive, self._keep_alive)
-        if not self._asked and not self._queue:
+        left = self.last_used + self._times.keepalive - self._clock.seconds()
+        wait = left if left > 0 else self._times.keepalive
+        self._start("keepalive", wait, self._keep_alive)
+        if left <= 0 and not self._asked and not self._queue:
             # how it fails does not matter: silence ends the connection, see _too_late
             self._ask(_OWN_PING, self._times.request).addErrback(lambda _: None)
 

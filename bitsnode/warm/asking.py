@@ -1,0 +1,68 @@
+"""What this room needs of the peer client and of the DHT."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from bitsnode.dht.responder import Beside
+from bitsnode.dht.routing import Contact
+from bitsnode.dht.service import DhtStatus
+from bitsnode.wire.card import SignedCard
+from bitsnode.wire.messages import Request
+from bitsnode.wire.record import SignedRecord
+from onion.address import OnionAddress
+from onion.isolation import Isolation
+
+PURPOSE: Final = "warm"  # of the isolations of ask links: dialling them is a duty, and can wait
+
+
+class Peers(Protocol):
+    """Asks other nodes; see `bitsnode.peer.client.PeerClient`."""
+
+    async def request(
+        self,
+        address: OnionAddress,
+        message: Request,
+        isolation: Isolation,
+        timeout: float | None = None,
+    ) -> Any:
+        """Return the reply; raises BitsError."""
+
+    async def card(self, address: OnionAddress, isolation: Isolation) -> SignedCard:
+        """Return the card that the dialled address shows; raises BitsError."""
+
+    def is_open(self, address: OnionAddress, isolation: Isolation) -> bool:
+        """Return whether a question would go out at once, over a connection that is open."""
+
+    def close(self, isolation: Isolation) -> None:
+        """Drop every connection of an isolation."""
+
+
+class Dht(Protocol):
+    """The DHT; see `bitsnode.dht.service.DhtService`."""
+
+    def attach(self, beside: Beside) -> None:
+        """Let somebody hear of records that are put, and answer beside the DHT's own table."""
+
+    def contacts(self) -> list[Contact]:
+        """Return the contacts."""
+
+    def status(self) -> DhtStatus:
+        """Return where the node stands."""
+
+    def kept_records(self, key: bytes) -> list[SignedRecord]:
+        """Return what the node's own table has of a key."""
+
+    def found_here(self, key: bytes) -> tuple[bytes, ...]:
+        """Return the signed records that this node would answer about a key."""
+
+    def all_records(self) -> Sequence[SignedRecord]:
+        """Return all that the node's own table has."""
+
+    async def find_node(self, target: bytes, isolation: Isolation) -> list[SignedCard]:
+        """Return the nodes nearest to a point that answered."""
+
+    async def get_records(self, key: bytes, isolation: Isolation) -> list[SignedRecord]:
+        """Walk to a key and return its records."""
+
+
+OwnCard = Callable[[], SignedCard | None]
