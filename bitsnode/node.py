@@ -240,7 +240,8 @@ class _Parts:
         dht = DhtService(reactor, client, network, card, home / "dht.sqlite", isolation)
         warm = None
         if settings.warm_links:
-            warm = WarmService(reactor, client, dht, network, card, isolation)
+            file = home / "index.sqlite"
+            warm = WarmService(reactor, client, dht, network, card, isolation, path=file)
         prices = Prices(identity.onion_key.public_key, network.share_bits, network.record_bits)
         store = Store(home, prices, Limits.of(settings.storage), _tell_fault)
         keeper = StoreResponder(store, reactor.seconds, run, read)

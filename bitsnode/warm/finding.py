@@ -14,7 +14,8 @@ from bitsnode.config import Network
 from bitsnode.dht.contacts import read_records
 from bitsnode.errors import BitsError, RemoteProtocolError
 from bitsnode.warm.asking import Dht
-from bitsnode.warm.links import AskLink, AskLinks
+from bitsnode.warm.link import AskLink
+from bitsnode.warm.links import AskLinks
 from bitsnode.warm.places import Place
 from bitsnode.warm.plan import Plan
 from bitsnode.warm.race import Race

@@ -89,6 +89,7 @@ class GroupIndex:
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self._last = 0
         self._size = 0
+        self._changed: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -122,6 +123,10 @@ class GroupIndex:
             if len(self._refused) > MAX_REFUSED:
                 self._refused.popitem(last=False)
         return taken
+
+    def has(self, short: bytes) -> bool:
+        """Return whether the record of a short id is here."""
+        return short in self._ids
 
     def lacks(self, key_byte: int, worth: int, short: bytes) -> bool:
         """Return whether a record that somebody names is worth asking for.
@@ -186,9 +191,11 @@ class GroupIndex:
                 found.append(kept.data)
         return found
 
-    def everything(self) -> list[tuple[bytes, bytes]]:
-        """Return short ids and signed records of all."""
-        return [(short, kept.data) for short, kept in self._ids.items()]
+    def take_changes(self) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
+        """Return what came, as short ids and signed records, and the short ids of what went."""
+        changed, self._changed = self._changed, set()
+        kept = [(short, self._ids[short].data) for short in changed if short in self._ids]
+        return kept, [short for short in changed if short not in self._ids]
 
     def expire(self, now: float) -> None:
         """Drop what has expired."""
@@ -256,11 +263,13 @@ class GroupIndex:
         heapq.heappush(self._cheapest, (worth, record.expires, short))
         self._size += len(signed.data)
         self._refused.pop(short, None)
+        self._changed.add(short)
         if len(self._numbers) > 2 * len(self._ids) + MAX_PAGE:
             self._compact()
 
     def _drop(self, short: bytes) -> None:
         kept = self._ids.pop(short)
+        self._changed.add(short)
         self._size -= len(kept.data)
         slots = self._keys[kept.key]
         del slots[kept.slot]

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -23,6 +22,7 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import distance
 from bitsnode.peer.errors import RequestTimedOut
 from bitsnode.warm.asking import PURPOSE, Peers
+from bitsnode.warm.link import AskLink
 from bitsnode.warm.members import Members
 from bitsnode.warm.places import Place
 from bitsnode.warm.plan import Plan
@@ -35,38 +35,6 @@ from onion.isolation import Isolation
 _STEPS: Final = 1024  # of a random time
 _SMALL: Final = 48  # bytes of a ping, or of its answer, at most
 _log = Logger()
-
-
-@attrs.define(eq=False)
-class AskLink:
-    """One connection that is kept open.
-
-    Attributes:
-        card: of its node.
-        place: it was opened for.
-        isolation: its own.
-        since: Unix time in seconds at which it opened.
-        until: when it gives way to another.
-        rtt: seconds that answers take, the latest counting most.
-        waiting: questions that have no answer yet.
-        doubts: questions given up since its last answer; it was pinged since, but said nothing yet.
-        missed: of its last answers, whether it had nothing where another had something.
-    """
-
-    card: SignedCard
-    place: Place
-    isolation: Isolation
-    since: float
-    until: float
-    rtt: float
-    waiting: int = 0
-    doubts: int = 0
-    missed: list[bool] = attrs.Factory(list)
-
-    @property
-    def node_id(self) -> bytes:
-        """Where its node is, 32 bytes."""
-        return self.card.card.node_id
 
 
 class AskLinks:
@@ -162,7 +130,7 @@ class AskLinks:
             raise
         finally:
             link.waiting -= 1
-        self._answered(link, begun)
+        link.answered(self._clock.seconds() - begun)
         return reply
 
     def inside(self, place: Place) -> list[AskLink]:
@@ -190,8 +158,7 @@ class AskLinks:
             link: that answered.
             missed: it had nothing where another had something.
         """
-        link.missed = [*link.missed, missed][-self._plan.judged :]
-        if sum(link.missed) < self._plan.misses:
+        if link.judged(missed, self._plan.judged) < self._plan.misses:
             return
         now = self._clock.seconds()
         if self._members.draw(link.place, self._links.keys(), now) is not None:
@@ -245,10 +212,6 @@ class AskLinks:
             if call is not None:
                 call.cancel()
             self._peers.close(link.isolation)
-
-    def _answered(self, link: AskLink, begun: float) -> None:
-        link.rtt += (self._clock.seconds() - begun - link.rtt) / 4
-        link.doubts = 0
 
     def _doubt(self, link: AskLink) -> None:
         """Nobody waits for a link's answer any more: a ping tells whether it is slow or dead."""
@@ -345,6 +308,6 @@ class AskLinks:
         except BitsError as error:
             self._drop(link, error)
             return
-        self._answered(link, begun)
+        link.answered(self._clock.seconds() - begun)
         if self._links.get(link.card.card.onion_key) is link:
             self._ping_later(link)

@@ -62,7 +62,7 @@ class Plan:
         index_bytes: records of our index.
         index_rate: bytes a second that are pulled from all neighbours...
         fill_rate: ...and while the index is read for the first time...
-        index_burst: ...and at once.
+        index_burst: ...and at once; for each neighbour no less than one answer, of 256 KiB.
         serve_rate: bytes a second that neighbours may pull from us, all together...
         serve_burst: ...and at once.
         strikes: faults after which a neighbour is dropped.
@@ -112,7 +112,7 @@ class Plan:
     index_bytes: int = 64 * _MIB
     index_rate: float = 1.5 * 1024
     fill_rate: float = 32 * 1024
-    index_burst: float = 1.0 * _MIB
+    index_burst: float = 1.5 * _MIB
     serve_rate: float = 16 * 1024
     serve_burst: float = 4.0 * _MIB
     strikes: int = 3

@@ -2,37 +2,44 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from bitsnode.config import Network
-from bitsnode.dht.contacts import read_records
 from bitsnode.dht.repeating import Repeating
-from bitsnode.errors import RemoteProtocolError
-from bitsnode.ids import DIGEST_SIZE, distance
+from bitsnode.ids import DIGEST_SIZE
 from bitsnode.warm.asking import Dht, OwnCard, Peers
 from bitsnode.warm.finding import Finding, Found, Tier
+from bitsnode.warm.gossip import LOOK_SECONDS, Gossip
 from bitsnode.warm.groups import group_of, point_in, settled_bits
+from bitsnode.warm.handing_on import HandingOn
 from bitsnode.warm.index import GroupIndex
-from bitsnode.warm.links import AskLink, AskLinks
+from bitsnode.warm.link import AskLink
+from bitsnode.warm.links import AskLinks
 from bitsnode.warm.members import Members
 from bitsnode.warm.places import Place, wanted_places
 from bitsnode.warm.plan import PLAN, Plan
-from bitsnode.warm.race import Race
-from bitsnode.warm.responder import SeekResponder
+from bitsnode.warm.responder import IndexResponder, SeekResponder
+from bitsnode.warm.saved import IndexUnusable, SavedIndex
 from bitsnode.warm.traffic import Traffic
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Responder
 from bitsnode.wire.messages import Request
 from bitsnode.wire.record import RecordKind, SignedRecord
-from bitsnode.wire.warm_messages import Seek, Sought
+from bitsnode.wire.warm_messages import AskIndex, PullRecords, Seek
 from onion.isolation import Isolation
 
 TEND_SECONDS: Final = 1.0  # between looks at what is missing
 WALK_GROWTH: Final = 2.0  # by which the wait for a place grows when its walk found nobody new
+SETTLE_SECONDS: Final = 60.0  # by which the number of nodes is known, where there are many
+SAVE_SECONDS: Final = 60.0  # between writes
 MOST_WALK_WAIT: Final = 3600.0  # seconds
+
+_log = Logger()
 
 
 @attrs.frozen
@@ -69,6 +76,10 @@ class WarmService:
         own_card: our card, None until its puzzle is solved.
         node_isolation: of the node's duties.
         plan: the numbers.
+        path: of the file that keeps the index; None to keep it in memory only.
+
+    Raises:
+        IndexByNewer, IndexUnusable: see `bitsnode.warm.saved`.
     """
 
     def __init__(
@@ -80,6 +91,7 @@ class WarmService:
         own_card: OwnCard,
         node_isolation: Isolation,
         plan: Plan = PLAN,
+        path: Path | None = None,
     ) -> None:
         self._clock = clock
         self._dht = dht
@@ -88,6 +100,7 @@ class WarmService:
         self._node_isolation = node_isolation
         self._plan = plan
         self._bits = 0
+        self._began = clock.seconds()
         self._traffic = Traffic(clock.seconds)
         groups = 1 << plan.group_bits
         self._members = Members(self._contacts, plan.kept_cards * groups, plan.retry)
@@ -95,11 +108,27 @@ class WarmService:
         self._index = GroupIndex(plan.index_bytes)
         self._short: list[Place] = []
         self._walk_waits: dict[Place, tuple[float, float]] = {}  # not before, and the last wait
-        self._seek = SeekResponder(plan, dht.found_here, self._hand_on, clock.seconds)
+        handing_on = HandingOn(clock, self._links, network, plan, own_card).hand_on
+        self._seek = SeekResponder(plan, dht.found_here, handing_on, clock.seconds)
+        self._gossip = Gossip(
+            clock,
+            peers,
+            network,
+            plan,
+            self._index,
+            self._contacts,
+            node_isolation,
+            self._traffic,
+        )
+        self._pages = IndexResponder(plan, self._index, self._traffic, clock.seconds)
         self._repeating = (
             Repeating(clock, lambda: TEND_SECONDS, self._tend),
             Repeating(clock, lambda: plan.walk, self._walk),
+            Repeating(clock, lambda: LOOK_SECONDS, self._follow),
+            Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
         )
+        self._saved = SavedIndex(path) if path is not None else None
+        self._load()
         dht.attach(self)
 
     def start(self) -> None:
@@ -112,10 +141,13 @@ class WarmService:
         for repeating in self._repeating:
             repeating.stop()
         self._links.stop()
+        if self._saved is not None:
+            self._save()
+            self._saved.close()
 
     def responders(self) -> Mapping[type[Request], Responder]:
         """Return who answers which of this room's requests."""
-        return {Seek: self._seek}
+        return {Seek: self._seek, AskIndex: self._pages, PullRecords: self._pages}
 
     def status(self) -> WarmStatus:
         """Return where the node stands."""
@@ -123,7 +155,7 @@ class WarmService:
             len(self._links.open_links()),
             self._links.wanted,
             1 << self._bits,
-            0,
+            self._gossip.neighbours,
             len(self._index),
             self._index.size,
             round(self._traffic.rate, 1),
@@ -183,35 +215,6 @@ class WarmService:
         kept = [*self._dht.kept_records(key), *self._index.get(key, self._clock.seconds())]
         return list({signed.data: signed for signed in kept}.values())
 
-    async def _hand_on(self, key: bytes, hops: int) -> list[SignedRecord]:
-        """Ask the node nearest to a key to which we have a link, or the last time a few of them.
-
-        A question with hops left goes only nearer to the key, so that it never comes back.
-        """
-        own = self._own_card()
-        links = self._links.nearest(key)[: self._plan.last]
-        if own is None:
-            return []
-        if hops > 0:
-            near = distance(own.card.node_id, key)
-            links = [link for link in links[:1] if distance(link.node_id, key) < near]
-        race = Race(self._clock, self._plan.grace, self._plan.feed_grace)
-        try:
-            for link in links:
-                race.start(self._seek_over(link, key, hops), Tier.HANDED_ON)
-            await race.wait(self._plan.seek_seconds(hops))
-        finally:
-            race.close()
-        return list(race.records)
-
-    async def _seek_over(self, link: AskLink, key: bytes, hops: int) -> list[SignedRecord]:
-        most = max(self._plan.ping_answer, self._plan.seek_seconds(hops))
-        reply = await self._links.ask(link, Seek(key, hops), most)
-        if not isinstance(reply, Sought):
-            raise RemoteProtocolError
-        # what does not verify here would only be noise to whoever asked
-        return read_records(reply.records, key, self._network, self._clock.seconds())
-
     # Duties
 
     def _contacts(self) -> list[SignedCard]:
@@ -228,9 +231,46 @@ class WarmService:
             place = Place(bits, group_of(own_id, bits))
             if place != self._index.place:
                 self._index.keep_only(place)
+                self._gossip.begin_anew()
+                self._take_own()
         self._bits = bits
         wanted = wanted_places(self._plan, bits, nodes, own_id)
         self._short = self._links.tend(wanted, own.card.onion_key if own is not None else None)
+
+    async def _follow(self) -> None:
+        """See what is new in our group; a node without a card is in none."""
+        known = self._dht.status().nodes > 0  # how large our group is
+        if self._own_card() is not None and (known or self._up() > SETTLE_SECONDS):
+            await self._gossip.look()
+
+    def _up(self) -> float:
+        return self._clock.seconds() - self._began
+
+    def _take_own(self) -> None:
+        """Take into the index what the DHT's own table has of our group."""
+        now = self._clock.seconds()
+        for signed in self._dht.all_records():
+            self._index.put(signed, now)
+
+    def _load(self) -> None:
+        """Take up what the last run left."""
+        now = self._clock.seconds()
+        if self._saved is not None:
+            for signed in self._saved.records():
+                self._index.put(signed, now)
+        self._take_own()
+
+    async def _save_again(self) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        self._index.expire(self._clock.seconds())
+        kept, dropped = self._index.take_changes()
+        if self._saved is not None and (kept or dropped):
+            try:
+                self._saved.save(kept, dropped)
+            except IndexUnusable as error:
+                _log.error("The index could not be saved: {error}", error=str(error))
 
     async def _walk(self) -> None:
         """Look for nodes of one place that lacks them."""

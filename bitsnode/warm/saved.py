@@ -1,0 +1,98 @@
+"""The file in which the index outlives the process: to read it from others again would be dear."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from bitsnode.errors import BitsError, RemoteProtocolError
+from bitsnode.warm.index import reread
+from bitsnode.wire.record import SignedRecord
+
+FORMAT: Final = 1  # of the file, in its user_version
+_TABLES: Final = """
+BEGIN;
+CREATE TABLE records (short BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+COMMIT;
+"""
+
+
+class IndexByNewer(BitsError):
+    """The file index.sqlite was written by a newer bits: update bits, or move the file away."""
+
+
+class IndexUnusable(BitsError):
+    """The file index.sqlite cannot be used: move it away, and bits starts a new one."""
+
+
+class SavedIndex:
+    """The open file.
+
+    Args:
+        path: of the SQLite file, made with mode 0600 when it is not there.
+
+    Raises:
+        IndexByNewer: its format is newer than `FORMAT`.
+        IndexUnusable: damaged, or the system refuses it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._file = sqlite3.connect(path, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(error) from error
+        try:
+            (version,) = self._file.execute("PRAGMA user_version").fetchone()
+            if version > FORMAT:
+                raise IndexByNewer
+            self._file.execute("PRAGMA journal_mode = WAL")
+            # a crash of the machine may lose the last seconds: records come again
+            self._file.execute("PRAGMA synchronous = NORMAL")
+            if version < FORMAT:
+                self._file.executescript(_TABLES)
+        except sqlite3.Error as error:
+            self._file.close()
+            raise _unusable(error) from error
+        except IndexByNewer:
+            self._file.close()
+            raise
+
+    def records(self) -> Iterator[SignedRecord]:
+        """Return the records that were saved; they were checked before they were.
+
+        Raises:
+            IndexUnusable: the file cannot be read.
+        """
+        try:
+            for (data,) in self._file.execute("SELECT data FROM records"):
+                with contextlib.suppress(RemoteProtocolError):
+                    yield reread(data)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+    def save(self, kept: Iterable[tuple[bytes, bytes]], dropped: Sequence[bytes]) -> None:
+        """Write down what came, as short ids and signed records, and what went.
+
+        Raises:
+            IndexUnusable: the file cannot be written.
+        """
+        try:
+            with self._file:
+                self._file.execute("BEGIN IMMEDIATE")
+                gone = [(short,) for short in dropped]
+                self._file.executemany("DELETE FROM records WHERE short = ?", gone)
+                self._file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?)", kept)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _unusable(error: Exception) -> IndexUnusable:
+    return IndexUnusable(f"{IndexUnusable.__doc__} ({error})")
