@@ -267,6 +267,7 @@ class Fetch:
             )
             if len(reply.data) != length:
                 raise HolderFault("A holder gave fewer bytes than its share has.")
+            source.heard = self._now
             return reply.data
 
         pieces = (
@@ -298,10 +299,10 @@ class Fetch:
 
     def _hedge_late(self) -> float:
         """Let other holders stand in for late blocks; return seconds until the next look."""
-        limit, now, wait = self._times.hedge_after, self._now, LOOK_SECONDS
+        now, wait = self._now, LOOK_SECONDS
         for flight in self._flights.values():
             if not flight.hedged:
-                left = flight.since + limit - now
+                left = self._times.late_at(flight.since, flight.source.heard) - now
                 if left > 0:
                     wait = min(wait, left)
                 else:

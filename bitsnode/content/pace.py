@@ -9,10 +9,13 @@ KEPT: Final = 64  # durations remembered
 ENOUGH: Final = 8  # durations before their percentile means something
 FIRST_HEDGE: Final = 4.0  # seconds after which to hedge while nothing is known
 SOONEST_HEDGE: Final = 1.0  # seconds; a hedge sooner than this saves nobody's time
+PATIENT: Final = 3  # times as long is waited for a holder that gives other blocks meanwhile
 
 FIRST_WINDOW: Final = 1 << 20  # bytes under way to one holder at first
 LARGEST_WINDOW: Final = 4 << 20  # bytes; fills 4 MiB/s at a round trip of 1 s
-QUICK: Final = 1.5  # seconds; blocks that come sooner let the window grow
+# A block that comes sooner than this, or than twice the quickest of its holder, lets the window
+# grow: a queue as long as the way itself keeps the pipe full; what is in a longer one comes late.
+QUICK: Final = 0.75  # seconds
 SLOW: Final = 4.0  # seconds; blocks that come later let it shrink
 
 
@@ -25,6 +28,19 @@ class Times:
     def add(self, seconds: float) -> None:
         """Remember how long one took."""
         self._times.append(seconds)
+
+    def late_at(self, asked: float, heard: float) -> float:
+        """Return when a block is late, so that another holder is to stand in.
+
+        A holder that gives what was asked of it before is not slow: the block waits in its turn,
+        and what is asked of another one too would mostly come twice.
+
+        Args:
+            asked: seconds of the clock when the block was asked for.
+            heard: seconds of the clock when the holder last gave something.
+        """
+        limit = self.hedge_after
+        return min(max(asked, heard) + limit, asked + PATIENT * limit)
 
     @property
     def hedge_after(self) -> float:
@@ -45,10 +61,12 @@ class Window:
     Attributes:
         size: bytes that may be under way.
         under_way: bytes that are.
+        quickest: seconds of the block that came soonest.
     """
 
     size: int = FIRST_WINDOW
     under_way: int = 0
+    quickest: float = float("inf")
 
     def has_room(self, block: int) -> bool:
         """Return whether a block may be asked for; one always may."""
@@ -56,7 +74,8 @@ class Window:
 
     def arrived(self, block: int, seconds: float) -> None:
         """Learn from a block of so many bytes that came after so many seconds."""
-        if seconds < QUICK:
+        self.quickest = min(self.quickest, seconds)
+        if seconds < max(QUICK, 2 * self.quickest):
             self.size = min(max(LARGEST_WINDOW, 2 * block), self.size + block)
         elif seconds > SLOW:
             self.size = max(block, self.size - block)

@@ -42,6 +42,7 @@ class Source:
         retry_at: seconds of the clock before which it is left alone.
         warming_since: seconds of the clock.
         gave: whether a block of it was verified.
+        heard: seconds of the clock when it last sent a piece of a block.
     """
 
     index: int
@@ -54,6 +55,7 @@ class Source:
     retry_at: float = 0.0
     warming_since: float = 0.0
     gave: bool = False
+    heard: float = 0.0
 
     @property
     def active(self) -> bool:
