@@ -2,9 +2,9 @@
 
 In it is what cannot be had again: keys, what was bought and sold, what was promised to others.
 Not in it: tor's own files, shares of others (``store/``), what chain and network give again (the
-index, ``dht.sqlite``), work that is not done (``staging/``, ``partial/``), sockets, logs, and a
-shop's stock, which is as big as what is sold and is with its owner. The keystore is not in it
-either: the words that open the backup are the wallet.
+index of events, ``dht.sqlite``, ``index.sqlite``), work that is not done (``staging/``,
+``partial/``), sockets, logs, and a shop's stock, which is as big as what is sold and is with its
+owner. The keystore is not in it either: the words that open the backup are the wallet.
 """
 
 import re

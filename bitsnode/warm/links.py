@@ -77,6 +77,11 @@ class AskLinks:
         return [link for link in self._links.values() if self._is_open(link)]
 
     @property
+    def opening(self) -> int:
+        """How many are being dialled."""
+        return len(self._dialling)
+
+    @property
     def wanted(self) -> int:
         """How many links there should be."""
         return sum(self._wanted.values())
@@ -216,9 +221,10 @@ class AskLinks:
     def _doubt(self, link: AskLink) -> None:
         """Nobody waits for a link's answer any more: a ping tells whether it is slow or dead."""
         link.doubts += 1
-        call = self._pings.get(link.card.card.onion_key)
+        call = self._pings.pop(link.card.card.onion_key, None)
         if call is not None:
-            call.reset(0)
+            call.cancel()
+            self._ping_later(link, 0.0)
 
     def _drop(self, link: AskLink, error: BitsError) -> None:
         """Give up a link that failed; its node is not dialled again soon if it is at fault."""
@@ -259,7 +265,7 @@ class AskLinks:
         until = now + least + (most - least) * secrets.randbelow(_STEPS) / _STEPS
         link = AskLink(card, place, isolation, now, until, rtt)
         self._links[card.card.onion_key] = link
-        self._ping_later(link)
+        self._ping_later(link, self._ping_wait())
 
     def _failed(self, card: SignedCard, error: Exception) -> None:
         now = self._clock.seconds()
@@ -287,9 +293,11 @@ class AskLinks:
         with contextlib.suppress(Refused):  # it is there, if it knows no pings
             await self._peers.request(address, Ping(), isolation, self._plan.ping_answer)
 
-    def _ping_later(self, link: AskLink) -> None:
+    def _ping_wait(self) -> float:
         mean = self._plan.client_ping if self._client else self._plan.ping
-        seconds = mean * (0.75 + secrets.randbelow(_STEPS) / (2 * _STEPS))
+        return mean * (0.75 + secrets.randbelow(_STEPS) / (2 * _STEPS))
+
+    def _ping_later(self, link: AskLink, seconds: float) -> None:
         call = self._clock.callLater(seconds, self._ping_now, link)
         self._pings[link.card.card.onion_key] = call
 
@@ -310,4 +318,4 @@ class AskLinks:
             return
         link.answered(self._clock.seconds() - begun)
         if self._links.get(link.card.card.onion_key) is link:
-            self._ping_later(link)
+            self._ping_later(link, self._ping_wait())

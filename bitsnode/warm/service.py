@@ -165,6 +165,11 @@ class WarmService:
         """Return the links that are open."""
         return self._links.open_links()
 
+    @property
+    def opening(self) -> int:
+        """How many links are being dialled."""
+        return self._links.opening
+
     async def find(
         self,
         key: bytes,
