@@ -96,7 +96,8 @@ def networks() -> Iterator[tuple[str, Network, float | None]]:
         )
     for percent in (10, 20, 30):
         lying = Network(sybils=percent / 100, lie="old")
-        yield f"{percent} % Sybils, old heads of feeds", lying, None
+        goal = GOAL_SECONDS if percent == 10 else None
+        yield f"{percent} % Sybils, old heads of feeds", lying, goal
     yield "30 % of links blackholed", Network(blackholes=0.3), GOAL_BLACKHOLES
     yield "the same and 10 % Sybils", Network(blackholes=0.3, sybils=0.1), None
 

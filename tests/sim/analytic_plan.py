@@ -18,6 +18,7 @@ from typing import Final
 
 import attrs
 
+from bitsnode.warm.plan import PLAN
 from tests.sim.models import SESSION_SCALE, SESSION_SHAPE
 
 LOSS: Final = 0.02  # of segments, each way
@@ -39,10 +40,11 @@ SESSION_MEAN: Final = SESSION_SCALE * math.gamma(1 + 1 / SESSION_SHAPE)  # secon
 
 @attrs.frozen
 class Plan:
-    """What the warm room does.
+    """What the warm room does: the numbers of `bitsnode.warm.plan` that the model knows.
 
     Attributes:
-        links: to each group.
+        links: to each group that a question uses.
+        least: in all, where there are few groups.
         near: links to each part of the own group, over which questions are handed on.
         known: nodes of a group that a walk yields, of which links are drawn until they are gone.
         most_bits: of the names of groups.
@@ -58,31 +60,32 @@ class Plan:
         paths: of a recursive question: nodes of other groups that are asked to ask for us.
         fan: links to the key's group that each of them asks.
         neighbours: of the own group to whom this node opened a link for gossip.
-        announce: seconds between two batches to a neighbour.
+        announce: seconds between two looks at a neighbour's index.
         index: bytes of records of the own group that are kept at most.
         mature: seconds that a node must be up before it takes in an index it does not have.
     """
 
-    links: int = 3
-    near: int = 2
-    known: int = 20
-    most_bits: int = 6
-    members: int = 40
-    ping: float = 300.0
-    ping_limit: float = 10.0
+    links: int = PLAN.links
+    least: int = PLAN.least
+    near: int = PLAN.near
+    known: int = PLAN.kept_cards
+    most_bits: int = PLAN.group_bits
+    members: int = PLAN.group_nodes
+    ping: float = PLAN.ping
+    ping_limit: float = PLAN.ping_answer
     redial: float = 20.0
-    shortest: float = 5400.0
-    longest: float = 10800.0
-    grace: float = 0.15
-    feed_grace: float = 0.5
-    patience: float = 1.0
-    far_patience: float = 3.0
-    paths: int = 6
-    fan: int = 3
-    neighbours: int = 6
-    announce: float = 60.0
-    index: int = 64 << 20
-    mature: float = 3600.0
+    shortest: float = PLAN.life[0]
+    longest: float = PLAN.life[1]
+    grace: float = PLAN.grace
+    feed_grace: float = PLAN.feed_grace
+    patience: float = PLAN.group_most
+    far_patience: float = PLAN.seek_seconds(PLAN.hops)
+    paths: int = PLAN.nearest + PLAN.others
+    fan: int = PLAN.last
+    neighbours: int = PLAN.neighbours
+    announce: float = PLAN.poll
+    index: int = PLAN.index_bytes
+    mature: float = PLAN.settled
 
     def bits(self, nodes: int) -> int:
         """Return how many bits name a group."""

@@ -73,7 +73,8 @@ def links(plan: Plan, network: Network) -> int:
     """Return how many links a node opens."""
     groups = plan.groups(network.nodes)
     depth = max(0, math.ceil(math.log2(network.nodes / groups / NEAREST)))
-    return plan.links * groups + plan.near * depth
+    each = max(plan.links, math.ceil(plan.least / groups))
+    return each * groups + plan.near * depth
 
 
 def upkeep(plan: Plan, network: Network) -> Upkeep:
