@@ -90,7 +90,7 @@ class Plan:
     ask: int = 3
     hedge: float = 0.7
     grace: float = 0.15
-    feed_grace: float = 0.6
+    feed_grace: float = 0.5
     group_most: float = 1.0
     nearest: int = 3
     others: int = 3
