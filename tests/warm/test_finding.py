@@ -157,6 +157,6 @@ def test_of_a_feed_the_newest_head_is_waited_for(net: Any, make: Any) -> None:
     for node in nodes[1:3]:
         node.kept(old)
     nodes[3].kept(new)
-    nodes[3].latency = 0.9
+    nodes[3].latency = 0.8
     found = net.run(reader.warm.find(old.record.key))
     assert {signed.record.value for signed in found.records} == {b"old", b"new"}
