@@ -24,6 +24,7 @@ from eth_utils.crypto import keccak
 
 from bitsnode.ledger.embedded.framing import JsonSplitter
 from bitsnode.ledger.embedded.start import running_chain
+from tests.bench.row import PeerMissing, Row, row
 
 ROOT = Path(__file__).parents[2]
 ANVIL = ROOT / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
@@ -119,11 +120,10 @@ def _ours() -> Iterator[_Client]:
 
 
 @contextmanager
-def _anvil() -> Iterator[_Client | None]:
+def _anvil() -> Iterator[_Client]:
     program = str(ANVIL) if ANVIL.exists() else shutil.which("anvil")
     if program is None:
-        yield None
-        return
+        raise PeerMissing("anvil is not installed: bin/setup --bench installs it")
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "anvil.ipc"
         command = [program, "--port", "0", "--ipc", str(path), "--chain-id", str(CHAIN_ID)]
@@ -173,21 +173,15 @@ def _logs(client: _Client, contract: str) -> float:
     return statistics.median(times)
 
 
-def _against_anvil(what: str, ours: float, theirs: float | None) -> dict[str, Any]:
-    return {
-        "what": what,
-        "measured": f"{ours:.1f} ms",
-        "baseline": f"{theirs:.1f} ms" if theirs else "not installed",
-        "ratio": f"{ours / theirs:.1f}" if theirs else "-",
-        "goal": "none",
-        "met": True,
-    }
+def _against_anvil(what: str, times: list[float]) -> Row:
+    ours, theirs = times
+    return row(what, f"{ours:.1f} ms", f"{theirs:.1f} ms", ours / theirs, "none", True)
 
 
 def rows() -> list[dict[str, Any]]:
     """Measure both chains."""
     with _ours() as ours, _anvil() as anvil:
-        both = [client for client in (ours, anvil) if client is not None]
+        both = [ours, anvil]
         contracts = {client: client.deploy() for client in both}
         transfer = [client.milliseconds(to=b"\xbb" * 20, value=1) for client in both]
         note = [client.milliseconds(to=contracts[client], data=NOTE) for client in both]
@@ -204,10 +198,6 @@ def rows() -> list[dict[str, Any]]:
             "goal": f"<= {GOAL_LOGS}",
             "met": high <= low * GOAL_LOGS,
         },
-        _against_anvil("transfer, sent and mined, against anvil", *_pair(transfer)),
-        _against_anvil("call with 2 logs, against anvil", *_pair(note)),
+        _against_anvil("transfer, sent and mined, against anvil", transfer),
+        _against_anvil("call with 2 logs, against anvil", note),
     ]
-
-
-def _pair(times: list[float]) -> tuple[float, float | None]:
-    return times[0], times[1] if len(times) > 1 else None

@@ -9,19 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.cli_net import BITSNODE, CliNode, run
+from tests.bench.processes import resident
 
 STARTS = 5
 SETTLE = 10  # seconds after which a node counts as idle
 GOAL_START = 1.0  # seconds
 GOAL_MEMORY = 120  # MB
-
-
-def resident(pid: int) -> float:
-    """Return the megabytes that a process has in memory."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise AssertionError("no VmRSS")
 
 
 def _start(directory: Path, home: Path, bootstrap: str) -> tuple[float, float, float]:

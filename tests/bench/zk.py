@@ -2,7 +2,7 @@
 
 The prover is the node's: a process of its own, asked through its pipes. snarkjs runs in node, with
 the same circuit and key, and uses all cores as well. Both take turns, and the best turn of each
-counts. Its packages are installed by ``bin/setup --oracle``; without them ours is measured alone.
+counts. Its packages are installed by ``bin/setup --bench``.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Any
 
 from bitsnode.ledger.prover.frames import HEADER, Kind, framed, parse_reply, request
 from bitsnode.ledger.prover.service import CIRCUITS, MEMORY
+from tests.bench.row import PeerMissing
 from tests.zk import oracle
 from zk.circuit import Witness
 from zk.lean_imt import LeanIMT, MerklePath
@@ -81,13 +82,13 @@ def _best(action: Callable[[], Any], times: int) -> float:
     return best
 
 
-def _row(what: str, ours: float, theirs: float | None, goal: float) -> dict[str, Any]:
-    ratio = theirs / ours if theirs else 0.0
+def _row(what: str, ours: float, theirs: float, goal: float) -> dict[str, Any]:
+    ratio = theirs / ours
     return {
         "what": what,
         "measured": f"{ours * 1000:.1f} ms",
-        "baseline": f"{theirs * 1000:.1f} ms" if theirs else "not installed",
-        "ratio": f"{ratio:.1f}" if theirs else "-",
+        "baseline": f"{theirs * 1000:.1f} ms",
+        "ratio": f"{ratio:.1f}",
         "goal": f">= {goal}",
         "met": ratio >= goal,
     }
@@ -129,16 +130,15 @@ def _against_snarkjs(child: _Child, cache: Path) -> list[dict[str, Any]]:
         first.append(_first_proof(witness, cache))
         proving.append(_best(lambda: child.prove(witness), PROOFS))
         verifying.append(_best(lambda: verify(proof), 20))
-        if oracle.missing() is None:
-            answer = oracle.ask([oracle.to_js(proof)] * 5, work)
-            if not all(answer["valid"]):
-                raise RuntimeError("snarkjs refuses our proof")
-            answer["firstProof"] = [answer["firstProof"]]
-            for name, found in theirs.items():
-                found += answer[name]
+        answer = oracle.ask([oracle.to_js(proof)] * 5, work)
+        if not all(answer["valid"]):
+            raise RuntimeError("snarkjs refuses our proof")
+        answer["firstProof"] = [answer["firstProof"]]
+        for name, found in theirs.items():
+            found += answer[name]
 
     def row(what: str, ours: list[float], name: str, goal: float) -> dict[str, Any]:
-        return _row(f"{what}, against snarkjs", min(ours), min(theirs[name], default=None), goal)
+        return _row(f"{what}, against snarkjs", min(ours), min(theirs[name]), goal)
 
     return [
         row("proof by a process just started", first, "firstProof", GOAL_PROVE),
@@ -172,6 +172,8 @@ def _in_bulk() -> float:
 
 def rows() -> list[dict[str, Any]]:
     """Measure all."""
+    if oracle.missing() is not None:
+        raise PeerMissing("snarkjs is not installed: bin/setup --bench does it")
     with tempfile.TemporaryDirectory() as directory:
         cache = Path(directory) / "cache"
         child = _Child(cache)
