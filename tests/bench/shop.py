@@ -28,7 +28,7 @@ from PIL import Image
 from tests.acceptance.cli_net import CliLocalnet, CliNode, run, wait_for
 from tests.acceptance.crowd import Crowd, Walk, Window, links
 from tests.acceptance.onion_web import Browser, NotConnected
-from tests.bench.fetch import bits
+from tests.bench.transfers import bits
 
 ITEMS = 24  # a whole page of the catalogue
 SIZE = 48 << 20  # bytes that are fetched
@@ -197,11 +197,11 @@ def _crowd(
 ) -> list[dict[str, Any]]:
     alone, beside, crowds = [], [], []
     for number in range(ROUNDS):
-        alone.append(bits(reader, link, output))
+        alone.append(bits(reader, link, output).seconds)
         browsers = [Browser(socks, f"visitor {number} {each}") for each in range(VISITORS)]
         crowd = Crowd([Walk(browser, onion, items=3) for browser in browsers], READING)
         with crowd.walking():
-            beside.append(bits(reader, link, output))
+            beside.append(bits(reader, link, output).seconds)
         crowds.append(crowd)
     errors = [error for crowd in crowds for error in crowd.errors]
     for error in sorted(set(errors)):
