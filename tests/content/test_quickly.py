@@ -1,15 +1,15 @@
 """A free fetch asks a finder first, and is none the worse for what that says."""
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
 from bitsnode.content.service import ContentService
 from bitsnode.content.testing import drive
 from bitsnode.wire.record import RecordKind, SignedRecord
-from tests.content.conftest import Swarm
 
-Swarms = Callable[[int, int], Swarm]
+Swarms = Callable[[int, int], Any]
 
 
 @attrs.frozen
@@ -36,7 +36,7 @@ class FakeFinder:
         return Told(self.records)
 
 
-def fetch(swarm: Swarm, finder: FakeFinder, *, free: bool) -> bytes:
+def fetch(swarm: Any, finder: FakeFinder, *, free: bool) -> bytes:
     """Fetch what the swarm has."""
     net = swarm.network
     tools = swarm.service._tools
@@ -45,10 +45,11 @@ def fetch(swarm: Swarm, finder: FakeFinder, *, free: bool) -> bytes:
     )
     work = service.get(swarm.link, swarm.output, None, swarm.events.append, free=free)
     drive(swarm.clock, work)
-    return swarm.output.read_bytes()
+    read: bytes = swarm.output.read_bytes()
+    return read
 
 
-def lose_records(swarm: Swarm) -> tuple[SignedRecord, ...]:
+def lose_records(swarm: Any) -> tuple[SignedRecord, ...]:
     """Take all records out of the DHT."""
     records = tuple(swarm.network.records.values())
     swarm.network.records.clear()
