@@ -20,7 +20,7 @@ from bitsnode.warm.places import Place
 from bitsnode.warm.plan import Plan
 from bitsnode.warm.race import Race
 from bitsnode.wire.messages import FindValue, Records
-from bitsnode.wire.record import SignedRecord
+from bitsnode.wire.record import RecordKind, SignedRecord
 from bitsnode.wire.warm_messages import Seek, Sought
 from onion.errors import OnionError
 from onion.isolation import Isolation
@@ -84,7 +84,7 @@ class Finding:
         self._place = place
         self._race = Race(clock, plan.grace, plan.feed_grace)
         self._silent: list[AskLink] = []
-        self._said: list[tuple[AskLink, bool]] = []  # what the group answered
+        self._said: list[tuple[AskLink, list[SignedRecord]]] = []  # what the group answered
         self._fault: Exception | None = None
 
     async def find(self, known: list[SignedRecord], walk_as: Isolation | None) -> Found:
@@ -106,15 +106,20 @@ class Finding:
                 await self._race.wait(FOREVER)
         finally:
             self._race.close()
-            if any(had for _, had in self._said):
-                for link, had in self._said:
-                    self._links.judge(link, missed=not had)
+            self._judge()
         found, tier = self._race.records, self._race.label
         if not found and self._fault is not None:
             raise self._fault
         if tier is None:
             tier = Tier.INDEX if known else Tier.WALK
         return Found(found, tier, self._clock.seconds() - begun)
+
+    def _judge(self) -> None:
+        """Count against a link that it had nothing, or an old head, where another had more."""
+        newest = max((_newest(records) for _, records in self._said), default=0)
+        if any(records for _, records in self._said):
+            for link, records in self._said:
+                self._links.judge(link, missed=not records or _newest(records) < newest)
 
     async def _ask_group(self) -> bool:
         """Ask some links at once, and another when none of them answers."""
@@ -150,7 +155,7 @@ class Finding:
         if not isinstance(reply, Records):
             raise RemoteProtocolError
         records = self._read(reply.records)
-        self._said.append((link, bool(records)))
+        self._said.append((link, records))
         return records
 
     async def _seek(self, link: AskLink, hops: int) -> list[SignedRecord]:
@@ -169,3 +174,9 @@ class Finding:
         except (BitsError, OnionError) as error:
             self._fault = error
             raise
+
+
+def _newest(records: list[SignedRecord]) -> int:
+    """Return the highest sequence of a feed's heads; 0 if there are none."""
+    heads = (signed.record for signed in records if signed.record.kind == RecordKind.FEED)
+    return max((record.sequence for record in heads), default=0)

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from bitsnode.config import Network
 from bitsnode.dht.contacts import address_of
@@ -248,8 +249,13 @@ class AskLinks:
         opening = Deferred.fromCoroutine(self._open(card, place))
         if not opening.called:
             self._dialling[key] = place, opening
-            opening.addBoth(lambda _: self._dialling.pop(key, None))
+        opening.addBoth(self._opened, key)
         return True
+
+    def _opened(self, result: object, key: bytes) -> None:
+        self._dialling.pop(key, None)
+        if isinstance(result, Failure):
+            _log.failure("Opening a warm link failed by a bug", failure=result)
 
     async def _open(self, card: SignedCard, place: Place) -> None:
         isolation = Isolation.fresh(PURPOSE)

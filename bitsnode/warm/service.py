@@ -33,7 +33,8 @@ from bitsnode.wire.record import RecordKind, SignedRecord
 from bitsnode.wire.warm_messages import AskIndex, PullRecords, Seek
 from onion.isolation import Isolation
 
-TEND_SECONDS: Final = 1.0  # between looks at what is missing
+TEND_SECONDS: Final = 1.0  # between looks at what is missing...
+IDLE_SECONDS: Final = 3.0  # ...while nothing was
 WALK_GROWTH: Final = 2.0  # by which the wait for a place grows when its walk found nobody new
 SETTLE_SECONDS: Final = 60.0  # by which the number of nodes is known, where there are many
 SAVE_SECONDS: Final = 60.0  # between writes
@@ -122,7 +123,7 @@ class WarmService:
         )
         self._pages = IndexResponder(plan, self._index, self._traffic, clock.seconds)
         self._repeating = (
-            Repeating(clock, lambda: TEND_SECONDS, self._tend),
+            Repeating(clock, self._tend_wait, self._tend),
             Repeating(clock, lambda: plan.walk, self._walk),
             Repeating(clock, lambda: LOOK_SECONDS, self._follow),
             Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
@@ -224,6 +225,10 @@ class WarmService:
 
     def _contacts(self) -> list[SignedCard]:
         return [contact.card for contact in self._dht.contacts() if contact.alive]
+
+    def _tend_wait(self) -> float:
+        complete = len(self._links.open_links()) >= self._links.wanted > 0
+        return IDLE_SECONDS if complete else TEND_SECONDS
 
     async def _tend(self) -> None:
         """See what is missing."""
