@@ -417,6 +417,36 @@ def test_a_connection_out_of_use_is_pinged_and_then_closed(world: World, outcome
     assert world.clock.getDelayedCalls() == []
 
 
+def test_a_connection_in_use_is_not_pinged(world: World, outcome: Outcome) -> None:
+    """A ping is due after silence, not by the clock."""
+    world.serve()
+    client = world.client(times=Times(keepalive=100, idle=10_000))
+    for _ in range(5):
+        outcome(world.ask(client))
+        world.clock.advance(60)
+        world.network.flush()
+    assert len(world.answers.asked) == 5
+    world.clock.advance(40)
+    world.network.flush()
+    assert len(world.answers.asked) == 6
+
+
+def test_who_keeps_connections_open_pings_them_by_itself(world: World, outcome: Outcome) -> None:
+    """Each ping costs both ends, so nothing is pinged twice; and whether one is open is told."""
+    world.serve()
+    client = world.client(times=Times(keepalive=100, idle=900), unhurried=frozenset({"fetch"}))
+    assert not client.is_open(world.address, ANONYMOUS)
+    outcome(world.ask(client))
+    assert client.is_open(world.address, ANONYMOUS)
+    assert not client.is_open(world.address, Isolation("fetch", "two"))
+    world.clock.advance(800)
+    world.network.flush()
+    assert len(world.answers.asked) == 1
+    world.network.cut(world.address)
+    world.network.flush()
+    assert not client.is_open(world.address, ANONYMOUS)
+
+
 def test_the_connection_unused_for_longest_makes_room(world: World, outcome: Outcome) -> None:
     """The pool keeps to its size by closing what is idle."""
     world.serve()

@@ -86,3 +86,29 @@ def test_m3_a_client_on_the_public_network_keeps_to_it(network: Any) -> None:
     expected = 50 if network is LOCAL else BURST // CIRCUITS
     assert len(onions.dials) == expected
     Deferred.fromCoroutine(client.stop())
+
+
+def test_m3_links_that_are_kept_warm_are_dialled_after_what_somebody_waits_for() -> None:
+    """They keep to the same two circuits a second, and a fetch does not stand behind them."""
+    clock = Clock()
+    onions = MemoryOnionNetwork(clock)
+    unhurried = frozenset({"warm"})
+    client = PeerClient(clock, onions.dialer(), PUBLIC, lambda: None, NODE, unhurried=unhurried)
+
+    def ask(purpose: str) -> None:
+        address = OnionKey.generate().address
+        asked = client.request(address, Ping(), Isolation.fresh(purpose))
+        Deferred.fromCoroutine(asked).addErrback(lambda _: None)
+
+    for _ in range(BURST // CIRCUITS + 10):
+        ask("warm")
+    ask("fetch")
+    onions.flush()
+    assert len(onions.dials) == BURST // CIRCUITS
+    clock.advance(CIRCUITS / PUBLIC.circuits)
+    onions.flush()
+    assert onions.dials[-1].isolation.purpose == "fetch"
+    clock.advance(10 * CIRCUITS / PUBLIC.circuits)
+    onions.flush()
+    assert len(onions.dials) == BURST // CIRCUITS + 11
+    Deferred.fromCoroutine(client.stop())
