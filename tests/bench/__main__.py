@@ -89,7 +89,11 @@ def main() -> int:
     """Run the benchmarks named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--quick", action="store_true", help="small sizes; nothing is kept")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes for fetch, publish and soak; nothing is kept",
+    )
     parser.add_argument("--long", action="store_true", help="a soak of a thousand fetches")
     parser.add_argument("--history", action="store_true", help="show what earlier runs found")
     parser.add_argument("--readme", action="store_true", help="the same, written into README.md")

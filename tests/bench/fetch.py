@@ -44,12 +44,12 @@ def _rates(profile: Profile, took: dict[str, list[dict[str, float]]], mib: float
         compare(f"{size}, one holder, against curl", rate("1"), rate("curl"), GOAL_CURL),
         *(
             compare(
-                f"{size}, {holders} holders, against OnionShare", rate(str(holders)), peer, goal
+                f"{size}, {_so_many(holders)}, against OnionShare", rate(str(holders)), peer, goal
             )
             for holders, goal in goals.items()
         ),
         compare(
-            f"{size}, 10 holders, from the command on, against OnionShare",
+            f"{size} with finding it, 10 holders, against OnionShare",
             rate("10", "whole"),
             rate("onionshare", "whole"),
             None,
@@ -70,11 +70,15 @@ def _costs(profile: Profile, took: dict[str, list[dict[str, float]]], mib: float
 
     curl = cost("curl", "cpu")
     return [
-        compare("a fetch, one holder: node and tor, against curl and tor", cost("1", "cpu"), curl),
-        compare("a fetch, 10 holders: node and tor, against curl and tor", cost("10", "cpu"), curl),
+        compare("a fetch with its tor, one holder, against curl", cost("1", "cpu"), curl),
+        compare("a fetch with its tor, 10 holders, against curl", cost("10", "cpu"), curl),
         compare(
-            "serving: node and tor, against OnionShare and tor",
+            "serving with its tor, against OnionShare",
             cost("1", "served"),
             cost("onionshare", "served"),
         ),
     ]
+
+
+def _so_many(holders: int) -> str:
+    return "one holder" if holders == 1 else f"{holders} holders"

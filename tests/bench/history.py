@@ -59,7 +59,7 @@ def _commit() -> str:
         )
         return done.stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", f":!{FILE}")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", f":!{FILE.parent}")
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+" if changed else "")
 
 

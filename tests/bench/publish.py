@@ -74,7 +74,7 @@ def rows(options: Options) -> list[Row]:
             None,
         ),
         at_least(
-            f"CPU of a publish of {what}: node and tor, against the same",
+            f"CPU of a publish with its tor, {HOLDERS} holders, against the same",
             f"{cpu / megabytes * 1000:.1f} ms/MB",
             f"{bare_cpu / megabytes * 1000:.1f} ms/MB",
             cpu / bare_cpu,
