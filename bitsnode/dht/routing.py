@@ -289,13 +289,19 @@ class RoutingTable:
         self._trim(bucket)
 
     def _trim(self, bucket: _Bucket) -> None:
-        """Make spares of those that nearer siblings have replaced, in a bucket with too many."""
+        """Make spares of some that are siblings no more, if a bucket has k beside its siblings.
+
+        The ones known for the shortest time go: who comes later, however near, displaces nobody.
+        """
+        if len(bucket.contacts) <= self._k:
+            return
         own = int.from_bytes(self._own_id, "big")
-        while len(bucket.contacts) > self._k:
-            key = max(bucket.contacts, key=lambda one: bucket.contacts[one].point ^ own)
-            if self._is_sibling(bucket.contacts[key].card.card.node_id):
-                return
-            self._spare(bucket, bucket.contacts.pop(key))
+        ordered = sorted(bucket.contacts.values(), key=lambda one: one.point ^ own)
+        place = self._index(ordered[0].card.card.node_id)
+        nearer = sum(len(b.contacts) for index, b in self._buckets.items() if index > place)
+        rest = sorted(ordered[max(0, self._siblings - nearer) :], key=lambda one: one.since)
+        while len(rest) > self._k:
+            self._spare(bucket, bucket.contacts.pop(rest.pop().card.card.onion_key))
 
     def _spare(self, bucket: _Bucket, contact: Contact) -> None:
         bucket.spares[contact.card.card.onion_key] = contact

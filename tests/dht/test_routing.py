@@ -162,6 +162,19 @@ def test_the_nearest_are_kept_whatever_bucket_they_are_in(make):
     assert table.nearest(OWN, 10, make.now) == cards[:10]
 
 
+def test_who_comes_later_and_nearer_displaces_nobody_who_is_there(make):
+    """Nodes that somebody ground to be near us do not push out the contacts of a far bucket."""
+    table = RoutingTable(OWN, k=4, siblings=10)
+    known = cards_of_bucket(make, 0, 4)
+    for card in known:
+        table.answered(card, make.now)
+    for number, card in enumerate(cards_of_bucket(make, 0, 30)):
+        table.answered(card, make.now + 1 + number)
+    for number, card in enumerate(cards_of_bucket(make, 3, 12)):
+        table.answered(card, make.now + 60 + number)
+    assert {card.card.onion_key for card in known} <= keys(table.contacts())
+
+
 class TableMachine(RuleBasedStateMachine):
     """Any order of answers, failures and time leaves the table in order."""
 
