@@ -23,6 +23,9 @@ RANKS: Final = (K // 4, K // 2, K)  # of the nearest whose distances are judged
 DOUBT: Final = 1e-3
 # So dense that no honest network explains it, even if the estimate is off by half.
 ALARM: Final = 1e-7
+# Standard errors above the estimate that neighbourhoods are judged by: it is about 24 % of one
+# walk (the k-th of points that fall evenly), a quarter more for a median, less for many walks.
+CAUTION: Final = 2.0
 
 
 class Density:
@@ -44,18 +47,37 @@ class Density:
         """How many nodes there are; 0 while nothing is known."""
         return median(self._samples) if self.known else 0.0
 
+    @property
+    def most(self) -> float:
+        """How many there are at most, with some caution: few walks tell little."""
+        return self.nodes * self._margin
+
+    @property
+    def _margin(self) -> float:
+        if self.nodes < K:
+            return 1.0
+        return 1 + CAUTION * 1.25 / math.sqrt((K - 2) * len(self._samples))
+
     def add(self, target: bytes, nearest: Sequence[bytes]) -> None:
         """Take the ids (32 bytes) of the nodes nearest to a point, the nearest first."""
-        if len(nearest) < K:
-            self._samples.append(float(len(nearest)))
-        else:
-            # unbiased for the k-th of points that fall evenly
-            reach = distance(nearest[K - 1], target) / (1 << ID_BITS)
-            self._samples.append((K - 1) / reach)
+        self._samples.append(_sample(target, nearest))
+
+    def recount(self, walks: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
+        """Take points and the ids nearest to them, of walks to far points made just now.
+
+        If each of them shows more nodes than we thought possible, what was known is forgotten:
+        the network grew, or we counted before we had joined. A few of them may have come to
+        where somebody's nodes are, so that they do not decide it.
+        """
+        fresh = [_sample(target, nearest) for target, nearest in walks if nearest]
+        if len(fresh) >= LEAST_SAMPLES and min(fresh) > self.most:
+            self._samples.clear()
+        self._samples.extend(fresh)
 
     def region_bits(self) -> int:
         """Return how many bits the ids share of a region in which k nodes or more are expected."""
-        return max(0, math.floor(math.log2(self.nodes / K))) if self.nodes > K else 0
+        least = self.nodes / self._margin
+        return max(0, math.floor(math.log2(least / K))) if least > K else 0
 
     def expected(self, bits: int) -> float:
         """Return how many nodes are expected to share a prefix of so many bits."""
@@ -77,8 +99,15 @@ class Density:
         for rank in RANKS:
             if len(nearest) >= rank:
                 reach = distance(nearest[rank - 1], target) / (1 << ID_BITS)
-                least = min(least, at_least(rank, self.nodes * reach))
+                least = min(least, at_least(rank, self.most * reach))
         return least
+
+
+def _sample(target: bytes, nearest: Sequence[bytes]) -> float:
+    if len(nearest) < K:
+        return float(len(nearest))
+    # unbiased for the k-th of points that fall evenly
+    return (K - 1) * (1 << ID_BITS) / distance(nearest[K - 1], target)
 
 
 def at_least(count: int, mean: float) -> float:

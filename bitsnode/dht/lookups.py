@@ -6,8 +6,10 @@ anonymous caller a card that it shows to nobody else, and wait for the node whos
 
 Where the nodes around a key are denser than chance allows, somebody surrounds it: the region
 where the k nearest honest ones are expected is then looked through in parts, and all in it count.
+Before that the nodes are counted again: the network may have grown since the last time.
 """
 
+import math
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
@@ -17,11 +19,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from bitsnode.dht.alarms import Alarms
 from bitsnode.dht.candidates import Candidates
-from bitsnode.dht.density import DOUBT, Density
+from bitsnode.dht.density import DOUBT, LEAST_SAMPLES, Density
 from bitsnode.dht.lookup import MAX_WAITING
 from bitsnode.dht.paths import PATH_ALPHA, PATHS, Paths
 from bitsnode.dht.questions import Answer, Questions, tells_of_node
-from bitsnode.dht.region import Region
+from bitsnode.dht.region import Part, Region
 from bitsnode.dht.routing import RoutingTable
 from bitsnode.dht.side_by_side import each_of
 from bitsnode.dht.walker import Walker
@@ -34,6 +36,8 @@ from bitsnode.wire.record import SignedRecord
 from onion.isolation import Isolation
 
 FAR_BITS: Final = 6  # shared with our id at most by points whose walks tell of the density
+WALKS_AT_ONCE: Final = 4  # to the parts of a region
+COUNT_SECONDS: Final = 3600.0  # for which it is not asked again how many nodes there are
 MAX_REGION: Final = 400  # nodes of a region that are asked; more than 200 ground ones and k
 
 T = TypeVar("T")
@@ -76,6 +80,7 @@ class Lookups:
         self._own_card = own_card
         self._node_isolation = node_isolation
         self.on_walked: Callable[[Sequence[SignedCard]], None] = lambda _answered: None
+        self._counted = -math.inf
 
     async def find_node(self, target: bytes, isolation: Isolation) -> list[SignedCard]:
         """Return all that answered on a walk to ``target``, the nearest first."""
@@ -92,7 +97,7 @@ class Lookups:
         that the key is surrounded.
         """
         answered = await self.find_node(key, isolation)
-        return await self._widen(key, answered, isolation)
+        return await self._widen(key, answered, isolation, hasty=False)
 
     async def find_value(
         self, key: bytes, isolation: Isolation
@@ -109,7 +114,7 @@ class Lookups:
             return answer
 
         answered = await self._walk(key, isolation, ask)
-        wide = await self._widen(key, answered, isolation)
+        wide = await self._widen(key, answered, isolation, hasty=any(found.values()))
         rest = [card for card in wide if card.card.onion_key not in found]
         limit = DeferredSemaphore(PATHS * PATH_ALPHA)
 
@@ -152,22 +157,60 @@ class Lookups:
             self._candidates.add(card, now)
 
     async def _widen(
-        self, key: bytes, answered: list[SignedCard], isolation: Isolation
+        self, key: bytes, answered: list[SignedCard], isolation: Isolation, hasty: bool
     ) -> list[SignedCard]:
+        """Return the k nearest, or the region around them if the key is surrounded.
+
+        Args:
+            key: the point.
+            answered: all that answered on a walk to it, the nearest first.
+            isolation: of the lookup.
+            hasty: whether to judge nothing while it is not known how many nodes there are.
+        """
         nearest = answered[:K]
+        judged = self._density.known or hasty
+        if judged and self._density.chance(key, _ids(nearest)) >= DOUBT:
+            return nearest
+        await self._count_again(isolation)
         chance = self._density.chance(key, _ids(nearest))
         self._alarms.judged(chance, self._clock.seconds())
         if chance >= DOUBT:
             return nearest
         region = Region(key, self._density.region_bits(), self._density.nodes)
         known = {card.card.onion_key: card for card in answered}
-        while (point := region.next(secrets.token_bytes(DIGEST_SIZE))) is not None:
-            around = await self._walk_around(point, isolation, list(known.values()))
-            known |= {card.card.onion_key: card for card in around}
-            region.found(_ids(around[:K]))
+        limit = DeferredSemaphore(WALKS_AT_ONCE)
+
+        async def cover(part: Part) -> None:
+            await limit.acquire()
+            try:
+                point = region.point(part, secrets.token_bytes(DIGEST_SIZE))
+                if point is None:
+                    return
+                around = await self._walk_around(point, isolation, list(known.values()))
+            finally:
+                limit.release()
+            known.update((card.card.onion_key, card) for card in around)
+            await each_of(cover(half) for half in region.found(part, _ids(around[:K])))
+
+        await each_of(cover(part) for part in region.begin(_ids(nearest)))
         inside = [card for card in known.values() if region.holds(card.card.node_id)]
         inside.sort(key=lambda card: distance(card.card.node_id, key))
         return inside[:MAX_REGION] if len(inside) >= K else nearest
+
+    async def _count_again(self, isolation: Isolation) -> None:
+        """Walk to a few random points, side by side, unless that was done not long ago."""
+        if self._clock.seconds() < self._counted + COUNT_SECONDS:
+            return
+        walks: list[tuple[bytes, list[bytes]]] = []
+
+        async def count(point: bytes) -> None:
+            around = await self._walk_around(point, isolation, [])
+            walks.append((point, _ids(around[:K])))
+
+        points = [secrets.token_bytes(DIGEST_SIZE) for _ in range(LEAST_SAMPLES)]
+        await each_of(count(point) for point in points)
+        self._density.recount(walks)
+        self._counted = self._clock.seconds()  # two that count at a time do not wait for each other
 
     async def _walk_around(
         self, point: bytes, isolation: Isolation, known: list[SignedCard]

@@ -3,18 +3,42 @@
 Around a key that somebody has surrounded, every node names the nearest, and these are the
 attacker's. So the region where k honest nodes are expected is cut into halves, and halves of
 halves, each looked up at a point of its own, until each shows fewer than k nodes of its own or
-is too small to hold an honest one.
+is too small to hold an honest one. Parts that do not depend on each other are walked to at the
+same time: what the walk to the key itself found already cuts all parts that the key lies in.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
+
+import attrs
 
 from bitsnode.ids import ID_BITS
 from bitsnode.wire.messages import K
 
-MAX_WALKS: Final = 24  # of one region; without a flood of identities some ten do
+MAX_WALKS: Final = 24  # of one region; without a flood of identities some five do
 LEAST_EXPECTED: Final = 0.5  # nodes expected in a part that is still looked at
+
+
+@attrs.frozen
+class Part:
+    """All ids that begin with the same bits.
+
+    Attributes:
+        prefix: these bits, as an integer.
+        bits: how many they are.
+    """
+
+    prefix: int
+    bits: int
+
+    def holds(self, node_id: bytes) -> bool:
+        """Return whether an id (32 bytes) lies in it."""
+        return int.from_bytes(node_id, "big") >> (ID_BITS - self.bits) == self.prefix
+
+    def halves(self) -> "tuple[Part, Part]":
+        """Return its two halves."""
+        bits = self.bits + 1
+        return Part(2 * self.prefix, bits), Part(2 * self.prefix + 1, bits)
 
 
 class Region:
@@ -27,43 +51,49 @@ class Region:
     """
 
     def __init__(self, key: bytes, bits: int, nodes: float) -> None:
-        self._key = int.from_bytes(key, "big")
-        self._bits = bits
+        self._key = key
+        self._whole = Part(int.from_bytes(key, "big") >> (ID_BITS - bits), bits)
         self._nodes = nodes
         self._walks = 0
-        self._waiting: deque[tuple[int, int]] = deque()  # prefix, its bits
-        self._split(self._key >> (ID_BITS - bits), bits)
-        self._part: tuple[int, int] | None = None
 
-    def next(self, noise: bytes) -> bytes | None:
-        """Return the next point to walk to, or None when all is covered.
+    def begin(self, nearest: Collection[bytes]) -> list[Part]:
+        """Return the parts to walk to first.
 
         Args:
+            nearest: ids of the up to k nearest to the key itself.
+        """
+        parts = []
+        around = self._whole
+        while halves := self.found(around, nearest):
+            here = halves[0] if halves[0].holds(self._key) else halves[1]
+            parts.append(halves[1] if here is halves[0] else halves[0])
+            around = here
+        return parts
+
+    def point(self, part: Part, noise: bytes) -> bytes | None:
+        """Return the point of a part to walk to, or None when there were walks enough.
+
+        Args:
+            part: that `begin` or `found` gave.
             noise: 32 random bytes, which choose the point within its part.
         """
-        if not self._waiting or self._walks >= MAX_WALKS:
+        if self._walks >= MAX_WALKS:
             return None
         self._walks += 1
-        self._part = self._waiting.popleft()
-        prefix, bits = self._part
-        free = int.from_bytes(noise, "big") & ((1 << (ID_BITS - bits)) - 1)
-        return ((prefix << (ID_BITS - bits)) | free).to_bytes(ID_BITS // 8, "big")
+        free = int.from_bytes(noise, "big") & ((1 << (ID_BITS - part.bits)) - 1)
+        return ((part.prefix << (ID_BITS - part.bits)) | free).to_bytes(ID_BITS // 8, "big")
 
-    def found(self, nearest: Iterable[bytes]) -> None:
-        """Take the ids of the up to k nearest of the last point: a part full of them is cut."""
-        if self._part is None:
-            return
-        prefix, bits = self._part
-        inside = sum(int.from_bytes(one, "big") >> (ID_BITS - bits) == prefix for one in nearest)
-        if inside >= K:
-            self._split(prefix, bits)
+    def found(self, part: Part, nearest: Collection[bytes]) -> tuple[Part, ...]:
+        """Return the halves of a part that has more nodes than one walk shows, or nothing.
+
+        Args:
+            part: where the point lies.
+            nearest: ids of the up to k nearest to it that answered.
+        """
+        full = sum(part.holds(one) for one in nearest) >= K
+        worth = self._nodes / 2.0 ** (part.bits + 1) >= LEAST_EXPECTED
+        return part.halves() if full and worth else ()
 
     def holds(self, node_id: bytes) -> bool:
         """Return whether an id lies in the region."""
-        shift = ID_BITS - self._bits
-        return int.from_bytes(node_id, "big") >> shift == self._key >> shift
-
-    def _split(self, prefix: int, bits: int) -> None:
-        if self._nodes / 2.0 ** (bits + 1) >= LEAST_EXPECTED:
-            self._waiting.append((2 * prefix, bits + 1))
-            self._waiting.append((2 * prefix + 1, bits + 1))
+        return self._whole.holds(node_id)

@@ -7,7 +7,7 @@ import pytest
 
 from bitsnode.dht.alarms import Alarm, Alarms
 from bitsnode.dht.anchors import MAX_ANCHORS, Anchor, anchored
-from bitsnode.dht.density import ALARM, DOUBT, Density, at_least
+from bitsnode.dht.density import ALARM, DOUBT, LEAST_SAMPLES, Density, at_least
 from bitsnode.dht.paths import PATHS, Paths
 from bitsnode.dht.region import MAX_WALKS, Region
 from bitsnode.dht.routing import Contact
@@ -91,6 +91,41 @@ def test_d1_a_ring_of_identities_around_a_key_is_noticed_and_an_honest_one_is_no
     assert alarms.now(90_000.0) == ()
 
 
+def test_few_walks_are_believed_less_than_many():
+    """A neighbourhood as dense as one in two thousand is doubted after many walks, not after 3."""
+    density, mean = Density(), 1 << 256
+    for number in range(32):
+        density.add(bytes(32), [((K - 1) * mean // NODES).to_bytes(32, "big")] * K)
+        if number == LEAST_SAMPLES - 1:
+            assert density.chance(bytes(32), dense(NODES)) >= DOUBT
+    assert density.nodes == pytest.approx(NODES)
+    assert density.chance(bytes(32), dense(NODES)) < DOUBT
+
+
+def dense(nodes):
+    """Return ids of which the 20th is as near to zero as chance makes it seldom: mean 8."""
+    far = [(1 << 256) * 8 * rank // (K * nodes) for rank in range(1, K + 1)]
+    return [one.to_bytes(32, "big") for one in far]
+
+
+def test_a_network_that_grew_is_counted_anew():
+    """Fresh walks that all show more nodes count alone; others are joined to the rest."""
+    density = estimate(ids(100))
+    everybody = ids(NODES)
+    points = ids(LEAST_SAMPLES)
+    density.recount([(point, near(point, everybody)) for point in points])
+    assert density.nodes > NODES / 2
+    density = estimate(ids(100))
+    crowd = (
+        [points[0][:4] + one[4:] for one in everybody],
+        [points[1][:4] + one[4:] for one in everybody],
+    )
+    density.recount(
+        [(points[0], crowd[0]), (points[1], crowd[1]), (points[2], near(points[2], ids(100)))]
+    )
+    assert density.nodes < 200
+
+
 @pytest.mark.parametrize("shared", [1, 2])
 def test_d1_the_honest_ones_behind_a_crowd_are_found(shared):
     """Halving the region shows most of the k honest ones although every node names the crowd."""
@@ -99,14 +134,22 @@ def test_d1_the_honest_ones_behind_a_crowd_are_found(shared):
     ground = [key[:shared] + one[shared:] for one in ids(200)]
     density = estimate(everybody)
     region = Region(key, density.region_bits(), density.nodes)
-    found, walks = set(), 0
-    while (point := region.next(secrets.token_bytes(32))) is not None:
-        nearest = near(point, everybody + ground)
-        found.update(nearest)
-        region.found(nearest)
-        walks += 1
+    found = set(near(key, everybody + ground))
+    rounds, walks = 0, 0
+    parts = region.begin(found)
+    while parts:
+        rounds += 1
+        cut = []
+        for part in parts:
+            if (point := region.point(part, secrets.token_bytes(32))) is not None:
+                nearest = near(point, everybody + ground)
+                found.update(nearest)
+                cut += region.found(part, nearest)
+                walks += 1
+        parts = cut
     keepers = near(key, everybody)
     assert walks <= MAX_WALKS
+    assert rounds <= 4
     assert len(found.intersection(keepers)) >= K // 2
     assert all(region.holds(one) for one in ground)
 
