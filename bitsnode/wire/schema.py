@@ -198,7 +198,7 @@ def to_map(value: Any) -> dict[int, object]:
         LocalProtocolError: a field is not of its form, which is our own bug.
     """
     found: dict[int, object] = {}
-    for key, (attribute, form) in _forms(type(value)).items():
+    for key, (attribute, form) in _forms(type(value)).items():  # type: ignore[arg-type]  # classes are hashable
         try:
             found[key] = form.dump(getattr(value, attribute))
         except BadField as error:
@@ -215,7 +215,7 @@ def from_map(cls: type[T], found: object) -> T:
     """
     if type(found) is not dict:
         raise BadField("A message body should be a map.")
-    forms = _forms(cls)
+    forms = _forms(cls)  # type: ignore[arg-type]  # classes are hashable
     if found.keys() != forms.keys():
         raise BadField(f"A {cls.__name__} lacks a field or has one too many.")
     return cls(**{name: form.check(found[key]) for key, (name, form) in forms.items()})

@@ -38,10 +38,21 @@ class Outcome:
 
 @attrs.frozen
 class Measured:
-    """Outcomes of many lookups, summed up."""
+    """Outcomes of many lookups, summed up.
+
+    Attributes:
+        lookups: how many.
+        found: share of them that found the record.
+        at_least: that share with 95 % confidence, were the lookups independent.
+        questions: on average.
+        hops: on average.
+        median: seconds.
+        p95: seconds.
+    """
 
     lookups: int
     found: float
+    at_least: float
     questions: float
     hops: float
     median: float
@@ -52,14 +63,32 @@ class Measured:
         """Sum up."""
         count = len(outcomes)
         times = sorted(outcome.seconds for outcome in outcomes)
+        found = sum(outcome.found for outcome in outcomes)
         return cls(
             count,
-            sum(outcome.found for outcome in outcomes) / count,
+            found / count,
+            1 - most_failing(count, count - found),
             sum(outcome.questions for outcome in outcomes) / count,
             sum(outcome.hops for outcome in outcomes) / count,
             times[count // 2],
             times[min(count - 1, math.ceil(count * 0.95))],
         )
+
+
+def most_failing(count: int, failed: int) -> float:
+    """Return the 95 % upper bound of a rate of which so many failures were seen.
+
+    Clopper and Pearson, 1934, one-sided: the rate at which so few failures have a chance of 5 %.
+    """
+    low, high = failed / count, 1.0
+    for _ in range(50):
+        rate = (low + high) / 2
+        chance = math.fsum(
+            math.comb(count, number) * rate**number * (1 - rate) ** (count - number)
+            for number in range(failed + 1)
+        )
+        low, high = (rate, high) if chance > 0.05 else (low, rate)
+    return high
 
 
 @attrs.frozen

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from bitsnode.config import Network
 from bitsnode.errors import BitsError
@@ -190,23 +191,26 @@ class CircuitPeers:
         return known
 
     async def _circuit(self, address: OnionAddress, isolation: Isolation) -> _Circuit:
+        """Open a circuit, or wait for one that is being opened, whoever asked for it."""
         key = address.public_key, isolation.key
-        if key in self._opening:
-            waiter: Deferred[_Circuit] = Deferred()
-            self._opening[key].append(waiter)
-            return await waiter
-        self._opening[key] = []
-        try:
-            circuit = await self._dial(key, isolation)
-        except BaseException:
-            for waiter in self._opening.pop(key):
-                if not waiter.called:
-                    waiter.errback(Gone())
-            raise
+        waiter: Deferred[_Circuit] = Deferred()
+        waiters = self._opening.setdefault(key, [])
+        waiters.append(waiter)
+        if len(waiters) == 1:
+            dial = Deferred.fromCoroutine(self._dial(key, isolation))
+            dial.addCallbacks(self._opened, self._unopened, callbackArgs=(key,), errbackArgs=(key,))
+        return await waiter
+
+    def _opened(self, circuit: _Circuit, key: _Key) -> None:
         for waiter in self._opening.pop(key):
             if not waiter.called:
                 waiter.callback(circuit)
-        return circuit
+
+    def _unopened(self, failure: Failure, key: _Key) -> None:
+        failure.trap(Gone)
+        for waiter in self._opening.pop(key):
+            if not waiter.called:
+                waiter.errback(Gone())
 
     async def _dial(self, key: _Key, isolation: Isolation) -> _Circuit:
         fabric = self._fabric

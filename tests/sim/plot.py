@@ -1,6 +1,7 @@
 """Draws a report: hops over the size of the network, and what was found under each attack."""
 
 import math
+import statistics
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -11,6 +12,15 @@ SIZE = (1000, 520)
 INK, GRID, GOOD, BAD, MARK = "#222222", "#dddddd", "#2a6f97", "#c1121f", "#e09f3e"
 LEFT = (70, 50, 440, 440)  # of the plot of hops: x0, y0, x1, y1
 BARS = (700, 50, 950, 440)  # of the bars
+
+
+def fit(rows: list[Row]) -> str:
+    """Return the straight line through the hops of quiet networks over the logarithm of nodes."""
+    points = [(math.log2(r.nodes), r.measured.hops) for r in rows if r.name == "all well"]
+    if len(points) < 2:
+        return "hops: too few sizes to fit"
+    slope, height = statistics.linear_regression(*zip(*points, strict=True))
+    return f"hops = {height:.2f} + {slope:.2f} log2(nodes), over {len(points)} sizes"
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -28,6 +38,8 @@ def _hops(pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont, rows: list[Row]) 
     pen.text((x0, 15), "hops to the nearest node asked, over nodes", fill=INK, font=font)
     if not rows:
         return
+    rows = sorted(rows, key=lambda row: row.nodes)
+    pen.text((x0, y1 + 40), fit(rows), fill=INK, font=font)
     logs = [math.log2(row.nodes) for row in rows]
     low, high = min(logs) - 0.5, max(logs) + 0.5
     most = max(row.measured.hops for row in rows) + 1
