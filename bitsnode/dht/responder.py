@@ -34,8 +34,8 @@ class Beside(Protocol):
     def walked(self, cards: Sequence[SignedCard]) -> None:
         """Hear which nodes answered on a walk under the node's own isolation."""
 
-    def more(self, key: bytes, count: int, now: float) -> list[SignedRecord]:
-        """Return up to ``count`` records of a key that have not expired."""
+    def more(self, key: bytes, count: int, now: float) -> list[bytes]:
+        """Return up to ``count`` signed records of a key that have not expired."""
 
 
 class DhtResponder:
@@ -92,10 +92,10 @@ class DhtResponder:
     def found(self, key: bytes) -> tuple[bytes, ...]:
         """Return the signed records that an answer about a key (32 bytes) holds."""
         now = self._now()
-        found = self._records.sample(key, MAX_RECORDS, now)
+        found = [signed.data for signed in self._records.sample(key, MAX_RECORDS, now)]
         if self.beside is not None and len(found) < MAX_RECORDS:
-            found = [*found, *self.beside.more(key, MAX_RECORDS, now)]
-        return tuple(dict.fromkeys(signed.data for signed in found))[:MAX_RECORDS]
+            found += self.beside.more(key, MAX_RECORDS, now)
+        return tuple(dict.fromkeys(found))[:MAX_RECORDS]
 
     def _put(self, data: bytes) -> None:
         now = self._now()

@@ -148,8 +148,8 @@ class GroupIndex:
         slots = self._keys.get(key, {})
         return [reread(kept.data) for kept in slots.values() if now < kept.expires]
 
-    def more(self, key: bytes, count: int, now: float) -> list[SignedRecord]:
-        """Return up to ``count`` records of a key: feeds first, then of each kind in turn."""
+    def more(self, key: bytes, count: int, now: float) -> list[bytes]:
+        """Return up to ``count`` signed records of a key: feeds first, then each kind in turn."""
         waiting: dict[int, list[_Kept]] = {}
         for (kind, _), kept in self._keys.get(key, {}).items():
             if now < kept.expires:
@@ -161,7 +161,7 @@ class GroupIndex:
                 found.append(records.pop(self._below(len(records))))
                 if not records:
                     del waiting[kind]
-        return [reread(kept.data) for kept in found[:count]]
+        return [kept.data for kept in found[:count]]
 
     def page(self, after: int) -> tuple[tuple[bytes, ...], int, bool]:
         """Return entries after a number, the number to ask after next, and whether more follow."""

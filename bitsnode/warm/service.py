@@ -38,6 +38,7 @@ IDLE_SECONDS: Final = 3.0  # ...while nothing was
 WALK_GROWTH: Final = 2.0  # by which the wait for a place grows when its walk found nobody new
 SETTLE_SECONDS: Final = 60.0  # by which the number of nodes is known, where there are many
 SAVE_SECONDS: Final = 60.0  # between writes
+EXPIRE_SECONDS: Final = 600.0  # between looks at what has expired
 MOST_WALK_WAIT: Final = 3600.0  # seconds
 
 _log = Logger()
@@ -127,6 +128,7 @@ class WarmService:
             Repeating(clock, lambda: plan.walk, self._walk),
             Repeating(clock, lambda: LOOK_SECONDS, self._follow),
             Repeating(clock, lambda: SAVE_SECONDS, self._save_again),
+            Repeating(clock, lambda: EXPIRE_SECONDS, self._expire),
         )
         self._saved = SavedIndex(path) if path is not None else None
         self._load()
@@ -211,8 +213,8 @@ class WarmService:
         """Remember nodes that answered on one of the node's own walks: links may lead to them."""
         self._members.remember(cards)
 
-    def more(self, key: bytes, count: int, now: float) -> list[SignedRecord]:
-        """Return up to ``count`` records of a key that the index has."""
+    def more(self, key: bytes, count: int, now: float) -> list[bytes]:
+        """Return up to ``count`` signed records of a key that the index has."""
         return self._index.more(key, count, now)
 
     # What is here
@@ -273,8 +275,10 @@ class WarmService:
     async def _save_again(self) -> None:
         self._save()
 
-    def _save(self) -> None:
+    async def _expire(self) -> None:
         self._index.expire(self._clock.seconds())
+
+    def _save(self) -> None:
         kept, dropped = self._index.take_changes()
         if self._saved is not None and (kept or dropped):
             try:
