@@ -22,7 +22,7 @@ from tests.bench.networks import grow, published_to, stopped_at_end
 from tests.bench.onionshare import program, sharing
 from tests.bench.processes import cpu_seconds, node_and_tor
 from tests.bench.row import Options
-from tests.bench.transfers import Transfer, bits, curl, http_onion
+from tests.bench.transfers import Transfer, bits, curl, curl_program, http_onion
 
 HOLDERS = (1, 3, 10)
 SIZE, QUICK_SIZE = 64 << 20, 8 << 20  # bytes
@@ -34,7 +34,8 @@ Ways = dict[str, Callable[[], Transfer]]
 def measure(profile: Profile, options: Options) -> dict[str, list[dict[str, float]]]:
     """Return what each way took in each round, by its name."""
     size, rounds = (QUICK_SIZE, 1) if options.quick else (SIZE, ROUNDS)
-    program()
+    program()  # is a peer missing? Before anything that takes long
+    curl_program()
     with tempfile.TemporaryDirectory(prefix="bits-bench-") as name:
         directory = Path(name)
         (directory / "www").mkdir()

@@ -84,7 +84,7 @@ def _ip(*words: str) -> None:
     try:
         subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
     except FileNotFoundError as error:
-        raise PeerMissing("ip is not installed: bin/setup --test installs it") from error
+        raise PeerMissing("ip is not installed: bin/setup --bench installs it") from error
     except subprocess.CalledProcessError as error:
         raise PeerMissing(f"no network namespace: {error.stderr.strip()}") from error
 

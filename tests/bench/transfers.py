@@ -61,6 +61,18 @@ def http_onion(holder: CliNode, folder: Path) -> Iterator[str]:
         server.wait()
 
 
+def curl_program() -> str:
+    """Return where curl is.
+
+    Raises:
+        PeerMissing: it is not installed.
+    """
+    program = shutil.which("curl")
+    if program is None:
+        raise PeerMissing("curl is not installed: bin/setup --bench installs it")
+    return program
+
+
 def curl(reader: CliNode, tor: int, urls: tuple[str, str], output: Path) -> Transfer:
     """Fetch the second URL on a connection that has carried the first one.
 
@@ -73,14 +85,11 @@ def curl(reader: CliNode, tor: int, urls: tuple[str, str], output: Path) -> Tran
     Raises:
         PeerMissing: there is no curl.
     """
-    program = shutil.which("curl")
-    if program is None:
-        raise PeerMissing("curl is not installed: bin/setup --test installs it")
     before, own = cpu_seconds([tor]), _children()
     began = time.monotonic()
     done = subprocess.run(
         [
-            *[program, "--silent", "--fail", "--write-out", "%{time_total}\\n"],
+            *[curl_program(), "--silent", "--fail", "--write-out", "%{time_total}\\n"],
             *["--proxy", f"socks5h://localhost{reader.home}/tor/socks.sock"],
             *[urls[0], "-o", "/dev/null", urls[1], "-o", str(output)],
         ],
