@@ -10,6 +10,8 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor  # noqa: TID251 -- the edge of this process
 from twisted.internet.defer import Deferred
+from twisted.internet.process import reapAllProcesses
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import blockingCallFromThread as _blocking_call
 from web3 import Web3
 from web3.exceptions import Web3RPCError
@@ -25,6 +27,7 @@ from onion.isolation import Isolation
 from onion.url import Url
 
 TIMEOUT = 120.0  # seconds for one request
+REAP_SECONDS = 0.1  # between looks whether a child has ended
 LIMIT = 16 << 20  # bytes of one answer
 Tell = Callable[[str], None]
 blocking_call: Any = _blocking_call  # its types know no coroutines
@@ -66,6 +69,15 @@ class TorProvider(JSONBaseProvider):
         )
 
 
+def run_beside(reactor: Any) -> None:
+    """Run a reactor in a thread of its own.
+
+    It is told of no signals there, so not of children that have ended: it looks for itself.
+    """
+    LoopingCall(reapAllProcesses).start(REAP_SECONDS)
+    threading.Thread(target=reactor.run, args=(False,), daemon=True).start()
+
+
 def web3_through_tor(url: str, settings: Settings, tell: Tell) -> Web3:
     """Start a tor, and return a web3 that asks the server at a URL through it.
 
@@ -81,7 +93,7 @@ def web3_through_tor(url: str, settings: Settings, tell: Tell) -> Web3:
             tell(text)
 
     tor = own_tor(reactor, settings, home, report, exits=parsed.onion is None)
-    threading.Thread(target=reactor.run, args=(False,), daemon=True).start()
+    run_beside(reactor)
 
     def stop() -> None:
         blocking_call(reactor, lambda: Deferred.fromCoroutine(tor.stop()))
