@@ -33,8 +33,8 @@ class PrivateTorNetwork:
     Several may run on one machine, each in its own directory. All tors end with this process,
     even if it is killed. `base_port` is the first TCP port tried (random when None), `namespace`
     the network namespace of all tors (root on Linux; its `lo` must be up), `profile` "fast" an
-    unpaced network for benchmarks. `timeout` is in seconds. `on_lost` is called, once per tor,
-    when one dies after the boot.
+    unpaced network for benchmarks, `relay_options` further torrc options of every relay. `timeout`
+    is in seconds. `on_lost` is called, once per tor, when one dies after the boot.
     """
 
     _log = Logger()
@@ -48,6 +48,7 @@ class PrivateTorNetwork:
         base_port: int | None = None,
         profile: config.Profile = "default",
         namespace: str | None = None,
+        relay_options: config.TorOptions | None = None,
         timeout: float = BOOT_TIMEOUT,
         on_lost: Callable[[LocalnetError], None] | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class PrivateTorNetwork:
         self._base_port = base_port
         self._profile = profile
         self._namespace = namespace
+        self._relay_options = relay_options or {}
         self._timeout = timeout
         self._on_lost = on_lost
         self._lock: layout.DirectoryLock | None = None
@@ -217,6 +219,7 @@ class PrivateTorNetwork:
         options = config.relay_options(
             relay, authority, profile=self._profile, owner_pid=os.getpid()
         )
+        options |= self._relay_options
         relay.directory.mkdir(mode=0o700)
         if relay.dir_port is not None:
             options |= config.authority_options(relay.dir_port, now)
