@@ -162,9 +162,8 @@ class Walk:
     def _window(self) -> list[bytes]:
         # a slow one holds no place, whichever walk asked it: else nobody is asked in its stead
         slow = self._claims.slow
-        if not slow:
-            return [key for _, key in self._order[: self._k]]
-        return list(islice((key for _, key in self._order if key not in slow), self._k))
+        near = [key for _, key in self._order[: self._k + len(slow)]]
+        return [key for key in near if key not in slow][: self._k] if slow else near
 
     def _set(self, key: bytes, state: _State) -> None:
         before = self._states.get(key)

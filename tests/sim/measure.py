@@ -171,7 +171,9 @@ def _hops(world: World, key: bytes, log: list[tuple[OnionAddress, object]]) -> i
     best = 1 << 256
     for address, reply in log:
         own = depth.setdefault(address.public_key, 1)
-        end = world.fabric.ends[address.public_key]
+        end = world.fabric.ends.get(address.public_key)
+        if end is None:
+            continue
         far = distance(end.card.card.node_id, key)
         if far < best:
             best, nearest = far, own

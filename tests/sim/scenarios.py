@@ -156,7 +156,7 @@ def churning(world: World, lookups: int, hours: int) -> Iterator[Row]:
     Nobody puts a record again within that hour.
     """
     for node in world.living:
-        _leave_later(world, node)
+        leave_later(world, node)
     for hour in range(hours):
         stored = puts(world, lookups)
         world.pass_time(3600.0)
@@ -165,8 +165,14 @@ def churning(world: World, lookups: int, hours: int) -> Iterator[Row]:
         yield Row(name, len(world.living), 0, taken, gets(world, stored), 0.999)
 
 
-def _leave_later(world: World, node: SimNode) -> None:
-    """Let a node go without a word when its session ends, and another come in its place."""
+def leave_later(world: World, node: SimNode, faster: float = 1.0) -> None:
+    """Let a node go without a word when its session ends, and another come in its place.
+
+    Args:
+        world: where it lives.
+        node: the one.
+        faster: by which sessions are shorter than they are.
+    """
 
     def leave() -> None:
         node.die()
@@ -175,9 +181,9 @@ def _leave_later(world: World, node: SimNode) -> None:
             world.doors.append(world.draws.choice(world.living).address)
         newcomer = world.add()
         world.join(newcomer)
-        _leave_later(world, newcomer)
+        leave_later(world, newcomer, faster)
 
-    world.clock.callLater(world.fabric.times.session(), leave)
+    world.clock.callLater(world.fabric.times.session() / faster, leave)
 
 
 def _eclipsed(world: World, name: str, stored: Stored, lookups: int, ground: int) -> Row:

@@ -20,6 +20,8 @@ from bitsnode.dht.records import Changes
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.record import SignedRecord
 
+MOST_KNOWN = 1 << 14  # cards and records remembered as checked
+
 
 @contextlib.contextmanager
 def shortcuts(seed: int) -> Iterator[None]:
@@ -47,6 +49,8 @@ def _remembering(cls: Any, part: str) -> Any:
         if found is None or getattr(found, part).expires <= now:
             found = parse(data, now=now, puzzle_bits=puzzle_bits, **others)
             known[found.data, puzzle_bits] = found
+            if len(known) > MOST_KNOWN:
+                del known[next(iter(known))]
         return found
 
     return staticmethod(parsed)

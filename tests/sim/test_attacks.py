@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sim.measure import puts
-from tests.sim.scenarios import attacked, churning, decimated, eclipsed, invaded, settled
+from tests.sim.scenarios import attacked, decimated, eclipsed, invaded, settled
 from tests.sim.shortcuts import shortcuts
 from tests.sim.table import line
 
@@ -53,20 +53,6 @@ def test_d1_identities_ground_around_a_key_do_not_hide_its_record() -> None:
     assert after.measured.found >= 0.99, line(after)
     assert before.alarms
     assert before.measured.median < 180.0, line(before)
-    world.stop()
-
-
-@pytest.mark.usefixtures("seeded")
-def test_records_outlive_an_hour_of_churn() -> None:
-    """Half the nodes of an hour ago are gone, and what they kept is found with the others."""
-    world, _ = settled(7, NODES)
-    before = set(world.living)
-    (hour,) = churning(world, LOOKUPS, 1)
-    assert hour.met, line(hour)
-    assert len(world.living) == NODES
-    gone = before.difference(world.living)
-    assert len(gone) > NODES // 4
-    assert world.failures == []
     world.stop()
 
 

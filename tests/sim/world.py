@@ -86,6 +86,7 @@ class World:
         self.clock = VirtualClock(float(BEGIN))
         self.fabric = Fabric(self.clock, Times(random.Random(seed + 1)), wired)
         self.nodes: list[SimNode] = []
+        self.added = 0
         self.doors: list[OnionAddress] = []
         self.failures: list[Failure] = []
         self.keys_of: dict[bytes, bytes] = {}  # onion keys, by signed card
@@ -107,6 +108,7 @@ class World:
                 break
         node = kind(self, key, nonce)
         self.nodes.append(node)
+        self.added += 1
         self.keys_of[node.card.data] = key.public_key
         return node
 
@@ -150,6 +152,13 @@ class World:
     def run(self, work: Coroutine[Any, Any, T], most: float = 3600.0) -> T:
         """Do one thing and return its result."""
         return self.run_all([work], most)[0]
+
+    def bury(self) -> None:
+        """Forget the nodes that are gone; cards of them are still in the tables of others."""
+        for node in self.nodes:
+            if not node.alive:
+                del self.fabric.ends[node.key.public_key], self.keys_of[node.card.data]
+        self.nodes = [node for node in self.nodes if node.alive]
 
     def nearest(self, point: bytes, count: int) -> list[SimNode]:
         """Return the honest living nodes nearest to a point: what nobody in the world can see."""
