@@ -77,6 +77,11 @@ def _costs(profile: Profile, took: dict[str, list[dict[str, float]]], mib: float
             cost("1", "served"),
             cost("onionshare", "served"),
         ),
+        compare(
+            "all processes, 10 holders, against OnionShare",
+            cost("10", "all"),
+            cost("onionshare", "all"),
+        ),
     ]
 
 

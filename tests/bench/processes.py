@@ -1,6 +1,7 @@
 """What running processes have used: CPU, memory and file descriptors, as Linux counts them."""
 
 import os
+import resource
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,26 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])  # proc(5): utime, stime
     return ticks / _TICKS
+
+
+def children_seconds() -> float:
+    """Return the seconds of CPU of all commands that this process has run to their end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def naming(folder: Path) -> list[int]:
+    """Return the processes whose command line names a folder, or something in it."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit() and int(place.name) != os.getpid():
+            try:
+                named = bytes(folder) in (place / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has ended
+            if named:
+                found.append(int(place.name))
+    return found
 
 
 def resident(pid: int) -> float:

@@ -1,7 +1,6 @@
 """One file moved in each of the ways that are compared, through tors of the same network."""
 
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import attrs
 
 from tests.acceptance.cli_net import BITSNODE, CliNode, wait_for
-from tests.bench.processes import cpu_seconds
+from tests.bench.processes import children_seconds, cpu_seconds
 from tests.bench.row import PeerMissing
 
 _SERVER = """
@@ -85,7 +84,7 @@ def curl(reader: CliNode, tor: int, urls: tuple[str, str], output: Path) -> Tran
     Raises:
         PeerMissing: there is no curl.
     """
-    before, own = cpu_seconds([tor]), _children()
+    before, own = cpu_seconds([tor]), children_seconds()
     began = time.monotonic()
     done = subprocess.run(
         [
@@ -98,13 +97,8 @@ def curl(reader: CliNode, tor: int, urls: tuple[str, str], output: Path) -> Tran
         check=True,
     )
     whole = time.monotonic() - began
-    cpu = cpu_seconds([tor]) - before + _children() - own
+    cpu = cpu_seconds([tor]) - before + children_seconds() - own
     return Transfer(float(done.stdout.split()[1]), whole, cpu)
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def bits(reader: CliNode, link: str, output: Path, pids: Sequence[int] = ()) -> Transfer:
