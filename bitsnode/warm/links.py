@@ -102,17 +102,20 @@ class AskLinks:
         self._settle()
         short: list[Place] = []
         now = self._clock.seconds()
-        if now < self._away_until or self._stopped:
+        if self._stopped:
             return short
         have = self._counted()
         # first one link in every place, then a second one: a question needs one
         for place in sorted(wanted, key=lambda place: (have[place], secrets.randbits(16))):
-            while have[place] < wanted[place] and len(self._dialling) < self._plan.dials:
+            while have[place] < wanted[place] and self._may_dial(now):
                 if not self._dial_in(place, own_key, now):
                     short.append(place)
                     break
                 have[place] += 1
         return short
+
+    def _may_dial(self, now: float) -> bool:
+        return len(self._dialling) < self._plan.dials and self._away_until <= now
 
     async def ask(self, link: AskLink, message: Request, timeout: float) -> Any:
         """Ask a link's node something.

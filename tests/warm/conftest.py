@@ -205,6 +205,7 @@ class NetPeers:
         self.shown: SignedCard | None = None
         self.open: dict[tuple[OnionAddress, Isolation], int] = {}
         self.dialled: list[tuple[OnionAddress, Isolation]] = []
+        self.in_vain = 0  # links that were to be dialled while tor was down
         self._waiting: dict[Deferred[None], tuple[OnionAddress, Isolation]] = {}
 
     async def request(
@@ -258,6 +259,7 @@ class NetPeers:
 
     async def _connect(self, address: OnionAddress, isolation: Isolation) -> None:
         if self._net.tor_down:
+            self.in_vain += isolation != self.node_isolation
             raise Unreachable(address) from TorUnavailable()
         if (address, isolation) in self.open:
             return

@@ -118,6 +118,7 @@ def test_tor_down_and_back(net: Any, make: Any) -> None:
     net.lose_tor(reader)
     assert reader.warm.links() == []
     net.settle(120.0)
+    assert 0 < reader.peers.in_vain <= 120.0 / PLAN.away + 1
     found = net.run(reader.warm.find(secrets.token_bytes(32), walk=False))
     assert found.records == ()
     assert found.seconds < 1.0
