@@ -19,7 +19,6 @@ from bitsnode.warm.links import AskLinks
 from bitsnode.warm.places import Place
 from bitsnode.warm.plan import Plan
 from bitsnode.warm.race import Race
-from bitsnode.wire.messages import FindValue, Records
 from bitsnode.wire.record import RecordKind, SignedRecord
 from bitsnode.wire.warm_messages import Seek, Sought
 from onion.errors import OnionError
@@ -150,11 +149,9 @@ class Finding:
 
     async def _value(self, link: AskLink) -> list[SignedRecord]:
         self._silent.append(link)
-        reply = await self._links.ask(link, FindValue(self._key), self._plan.ping_answer)
+        # the same as what is handed on: who is asked cannot tell whose question it is
+        records = await self._seek(link, 0)
         self._silent.remove(link)
-        if not isinstance(reply, Records):
-            raise RemoteProtocolError
-        records = self._read(reply.records)
         self._said.append((link, records))
         return records
 
@@ -163,10 +160,7 @@ class Finding:
         reply = await self._links.ask(link, Seek(self._key, hops), most)
         if not isinstance(reply, Sought):
             raise RemoteProtocolError
-        return self._read(reply.records)
-
-    def _read(self, records: tuple[bytes, ...]) -> list[SignedRecord]:
-        return read_records(records, self._key, self._network, self._clock.seconds())
+        return read_records(reply.records, self._key, self._network, self._clock.seconds())
 
     async def _walk(self, isolation: Isolation) -> list[SignedRecord]:
         try:

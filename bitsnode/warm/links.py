@@ -30,7 +30,7 @@ from bitsnode.warm.plan import Plan
 from bitsnode.warm.traffic import Traffic
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Refused
-from bitsnode.wire.messages import Ping, Request
+from bitsnode.wire.messages import FailureCode, Ping, Request
 from onion.isolation import Isolation
 
 _STEPS: Final = 1024  # of a random time
@@ -129,7 +129,10 @@ class AskLinks:
             reply = await self._peers.request(
                 address_of(link.card), message, link.isolation, timeout
             )
-        except Refused:
+        except Refused as error:
+            if error.code == FailureCode.UNKNOWN_REQUEST:  # it has no such links itself
+                self._members.failed(link.card.card.onion_key, self._clock.seconds())
+                self._close(link)
             raise
         except CancelledError:
             self._doubt(link)

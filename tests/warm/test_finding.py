@@ -10,9 +10,8 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import distance
 from bitsnode.warm.finding import Tier
 from bitsnode.warm.plan import PLAN
-from bitsnode.wire.messages import FindValue, Records
 from bitsnode.wire.record import RecordKind
-from bitsnode.wire.warm_messages import AskIndex, PullRecords
+from bitsnode.wire.warm_messages import AskIndex, PullRecords, Seek, Sought
 
 SEED = b"s" * 32
 
@@ -56,7 +55,7 @@ def test_what_the_node_has_itself_needs_no_question(net: Any, make: Any) -> None
     reader.kept(record)
     found = net.run(reader.warm.find(record.record.key))
     assert (found.tier, found.seconds) == (Tier.INDEX, 0.0)
-    assert not any(node.got(FindValue) for node in nodes)
+    assert not any(node.got(Seek) for node in nodes)
 
 
 def test_three_links_are_asked(net: Any, make: Any) -> None:
@@ -67,7 +66,7 @@ def test_three_links_are_asked(net: Any, make: Any) -> None:
     for node in nodes[1:]:
         node.kept(record)
     net.run(reader.warm.find(record.record.key))
-    assert sum(len(node.got(FindValue)) for node in nodes) == PLAN.ask
+    assert sum(len(node.got(Seek)) for node in nodes) == PLAN.ask
 
 
 def test_silent_nodes_cost_a_bounded_time(net: Any, make: Any) -> None:
@@ -97,7 +96,7 @@ def test_the_walk_is_the_last_resort(net: Any, make: Any) -> None:
     stranger = next(node for node in nodes[1:] if node.card.data not in linked)
     stranger.dht.records.put(record, net.clock.seconds())
     for node in nodes:
-        node.lies = lambda request: Records((), ()) if isinstance(request, FindValue) else None
+        node.lies = lambda request: Sought(()) if isinstance(request, Seek) else None
     found = net.run(reader.warm.find(record.record.key))
     assert [signed.data for signed in found.records] == [record.data]
     assert found.tier == Tier.WALK
@@ -129,7 +128,7 @@ def test_forged_and_foreign_records_are_no_answer(net: Any, make: Any) -> None:
     forged = record.data[:-1] + bytes([record.data[-1] ^ 1])
     for node in nodes[1:]:
         node.lies = lambda request: (
-            Records((forged, other.data), ()) if isinstance(request, FindValue) else None
+            Sought((forged, other.data)) if isinstance(request, Seek) else None
         )
     found = net.run(reader.warm.find(record.record.key, walk=False))
     assert found.records == ()

@@ -9,7 +9,6 @@ from bitsnode.ids import distance
 from bitsnode.warm.finding import Tier
 from bitsnode.warm.groups import group_of
 from bitsnode.warm.plan import PLAN
-from bitsnode.wire.messages import FindValue, Records
 from bitsnode.wire.record import RecordKind
 from bitsnode.wire.warm_messages import Seek, Sought
 
@@ -20,8 +19,6 @@ GROUPS = attrs.evolve(PLAN, neighbours=0, group_nodes=8)  # so that forty nodes 
 
 def nothing(request: Any) -> Any:
     """What a Sybil says that keeps nothing and names nobody."""
-    if isinstance(request, FindValue):
-        return Records((), ())
     return Sought(()) if isinstance(request, Seek) else None
 
 
@@ -48,7 +45,7 @@ def test_groups_are_asked_that_the_key_is_of(net: Any, make: Any) -> None:
         found = net.run(reader.warm.find(key, own_index=False))
         if len(mine) >= PLAN.links:
             assert (found.tier, len(found.records)) == (Tier.GROUP, 1)
-        asked = [node for node in nodes if node.got(FindValue)]
+        asked = [node for node in nodes if node.got(Seek)]
         assert set(map(id, asked)) <= set(map(id, mine))
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import attrs
 
 from bitsnode.warm.plan import PLAN
-from bitsnode.wire.messages import FindValue, Records
+from bitsnode.wire.exchange import Refused
+from bitsnode.wire.messages import FailureCode
+from bitsnode.wire.warm_messages import Seek, Sought
 
 SEED = b"s" * 32
 
@@ -132,7 +134,7 @@ def test_a_node_that_withholds_loses_its_link(net: Any, make: Any) -> None:
     nodes = net.grow(20, attrs.evolve(PLAN, neighbours=0))
     reader = net.warmed(nodes[0])
     withholding = linked(net, reader)[0]
-    withholding.lies = lambda request: Records((), ()) if isinstance(request, FindValue) else None
+    withholding.lies = lambda request: Sought(()) if isinstance(request, Seek) else None
     withholding.latency = 0.1  # so that its answer comes before the others'
     honest = onions(reader) - {withholding.key.public_key}
     for number in range(1, 13):
@@ -144,6 +146,25 @@ def test_a_node_that_withholds_loses_its_link(net: Any, make: Any) -> None:
     assert withholding.key.public_key not in onions(reader)
     net.settle(20.0)
     assert honest <= onions(reader)
+
+
+def test_a_node_without_such_links_of_its_own_is_no_use(net: Any, make: Any) -> None:
+    """It knows no such question, says so, and gives way."""
+    nodes = net.grow(20, attrs.evolve(PLAN, neighbours=0))
+    reader = net.warmed(nodes[0])
+
+    def refuse(request: Any) -> Any:
+        if isinstance(request, Seek):
+            raise Refused(FailureCode.UNKNOWN_REQUEST)
+        return None
+
+    old = linked(net, reader)[0]
+    old.lies, old.latency = refuse, 0.1
+    for number in range(1, 13):
+        net.run(reader.warm.find(make.record(bytes([number]) * 32).record.key, walk=False))
+    assert old.key.public_key not in onions(reader)
+    net.settle(20.0)
+    assert len(reader.warm.links()) == PLAN.least
 
 
 def test_who_knows_no_group_walks_to_it(net: Any) -> None:
