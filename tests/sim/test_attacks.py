@@ -2,6 +2,7 @@
 
 import pytest
 
+from bitsnode.dht.density import Density
 from tests.sim.measure import puts
 from tests.sim.scenarios import attacked, decimated, eclipsed, invaded, settled
 from tests.sim.shortcuts import shortcuts
@@ -46,8 +47,13 @@ def test_records_are_found_among_sybils_and_after_a_fifth_is_gone() -> None:
 
 @pytest.mark.usefixtures("seeded")
 def test_d1_identities_ground_around_a_key_do_not_hide_its_record() -> None:
-    """A record put before they came and one put after are both found, and the crowd is noticed."""
+    """A record put before they came and one put after are both found, and the crowd is noticed.
+
+    Also by nodes that do not know yet how many there are, and by one that looks twice at a time.
+    """
     world, _ = settled(7, NODES * 3 // 2)
+    for node in world.living[::2]:
+        node.service._density = node.service._lookups._density = Density()
     before, after = eclipsed(world, LOOKUPS, ground=60)
     assert before.measured.found >= 0.99, line(before)
     assert after.measured.found >= 0.99, line(after)
