@@ -69,6 +69,22 @@ def test_three_links_are_asked(net: Any, make: Any) -> None:
     assert sum(len(node.got(Seek)) for node in nodes) == PLAN.ask
 
 
+def test_when_three_are_silent_a_fourth_is_asked(net: Any, make: Any) -> None:
+    """Before the question is handed on: one of them is slow more often than all are of no use."""
+    nodes = net.grow(5)
+    reader = net.warmed(nodes[0])
+    record = make.record(SEED)
+    *silent, last = nodes[1:]
+    last.kept(record)
+    for node in silent:
+        node.silent = True
+    for link in reader.warm.links():
+        link.doubts = int(link.card == last.card)  # so that the others are asked first
+    found = net.run(reader.warm.find(record.record.key, walk=False))
+    assert (found.tier, len(found.records)) == (Tier.GROUP, 1)
+    assert found.seconds == pytest.approx(PLAN.hedge + make.latency + PLAN.grace)
+
+
 def test_silent_nodes_cost_a_bounded_time(net: Any, make: Any) -> None:
     """When all three are silent, one more is asked; and when that is silent, others in turn."""
     nodes = net.grow(12)
