@@ -76,12 +76,16 @@ class Soak:
         world: settled.
         held: records at a time.
         faster: by which sessions, and the time between puts, are shorter than they are.
+        again: seconds after which a holder puts its record again, a quarter more or less.
     """
 
-    def __init__(self, world: World, held: int, faster: float = 1.0) -> None:
+    def __init__(
+        self, world: World, held: int, faster: float = 1.0, again: int = REPUBLISH
+    ) -> None:
         self._world = world
         self._held = held
         self._faster = faster
+        self._again = again
         self._records: list[tuple[SimNode, Stored]] = []
         self.errors: list[dict[str, Any]] = []
         for node in world.living:
@@ -132,7 +136,7 @@ class Soak:
                 self._world.begin(put(self._world, holder, stored.seed))
                 self._put_later(holder, stored)
 
-        wait = (REPUBLISH * 3 // 4 + secrets.randbelow(REPUBLISH // 2)) / self._faster
+        wait = (self._again * 3 // 4 + secrets.randbelow(self._again // 2)) / self._faster
         self._world.clock.callLater(wait, again)
 
     def _hear(self, event: Any) -> None:
@@ -157,13 +161,14 @@ def main() -> int:
     parser.add_argument("--held", type=int, default=200, help="records at a time")
     parser.add_argument("--lookups", type=int, default=250, help="of each hour")
     parser.add_argument("--faster", type=float, default=1.0, help="compresses sessions")
+    parser.add_argument("--again", type=int, default=REPUBLISH, help="seconds between puts")
     options = parser.parse_args()
     seen: list[Hour] = []
     begun = time.process_time()
     print(HEAD, flush=True)
     with shortcuts(options.seed):
         world, _ = settled(options.seed, options.nodes)
-        soak = Soak(world, options.held, options.faster)
+        soak = Soak(world, options.held, options.faster, options.again)
         for hour in soak.hours(options.hours, options.lookups):
             seen.append(hour)
             print(hour.line(), flush=True)
