@@ -14,7 +14,7 @@ from onion.isolation import Isolation
 from tests.sim.records import make_record
 from tests.sim.world import SimNode, World
 
-AT_ONCE = 50  # lookups side by side
+AT_ONCE = 50  # lookups side by side, at least; at most as many as there are nodes
 
 
 @attrs.frozen
@@ -141,11 +141,20 @@ def puts(world: World, count: int) -> list[Stored]:
     """Have honest nodes put records, a few at a time."""
     stored: list[Stored] = []
     while len(stored) < count:
-        batch = min(AT_ONCE, count - len(stored))
+        batch = min(_at_once(world), count - len(stored))
         nodes = [world.draws.choice(world.living) for _ in range(batch)]
         work = [put(world, node, secrets.token_bytes(32)) for node in nodes]
         stored += world.run_all(work)
     return stored
+
+
+def _at_once(world: World) -> int:
+    """Return how many lookups go side by side: one of each node on average.
+
+    In turn they would take hours of virtual time, in which the upkeep of all nodes costs far more
+    than the lookups.
+    """
+    return max(AT_ONCE, len(world.living))
 
 
 def put_at(world: World, stored: Stored) -> Stored:
@@ -157,8 +166,9 @@ def put_at(world: World, stored: Stored) -> Stored:
 def gets(world: World, stored: list[Stored]) -> Measured:
     """Have honest nodes look records up, a few at a time."""
     outcomes: list[Outcome] = []
-    for first in range(0, len(stored), AT_ONCE):
-        batch = stored[first : first + AT_ONCE]
+    most = _at_once(world)
+    for first in range(0, len(stored), most):
+        batch = stored[first : first + most]
         work = [get(world, world.draws.choice(world.living), one) for one in batch]
         outcomes += world.run_all(work)
     return Measured.of(outcomes)
