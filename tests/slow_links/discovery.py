@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import attrs
 
 from bitsnode.cli.client import call
+from bitsnode.codec.keys import record_public_key
+from bitsnode.ids import ContentId
+from bitsnode.wire.record import record_key
 from tests.acceptance.cli_net import CliLocalnet, CliNode, Newcomer, wait_for
 from tests.slow_links.proxy import Link, SlowLinks
 from tests.slow_links.route import control_socket, send_through
@@ -30,12 +34,14 @@ class Content:
         name: its content id.
         link: to fetch it by.
         sha256: of the file, in hex.
+        key: of its records, in hex.
         records: that its key has, by one answer.
     """
 
     name: str
     link: str
     sha256: str
+    key: str
     records: int
 
 
@@ -92,10 +98,12 @@ class SlowNet:
     Args:
         net: a running localnet.
         contents: that are published first.
+        asks: start the node that asks; False for whoever brings their own.
     """
 
-    def __init__(self, net: CliLocalnet, contents: int) -> None:
+    def __init__(self, net: CliLocalnet, contents: int, *, asks: bool = True) -> None:
         self._net = net
+        self._asks = asks
         self._count = contents
         self._slow = SlowLinks(seed=1)
         self._newcomer: Newcomer | None = None
@@ -107,15 +115,11 @@ class SlowNet:
         """Send the nodes through proxies, publish, and start the reader."""
         self._slow.__enter__()
         try:
-            for node in self._net.nodes:
-                self.links.append(self._slow.open())
-                send_through(control_socket(node.home), self.links[-1])
+            self.links = [self._slow.open() for _ in self._net.nodes]
+            self._route(self.links)
             self.contents = [self._publish(number) for number in range(self._count)]
-            # it comes when all others are reachable again, so none of its dials fails
-            self._newcomer = self._net.newcomer(f"reader-{secrets.token_hex(4)}")
-            self.reader = self._newcomer.__enter__()
-            wanted = min(MOST_LINKS, len(self._net.nodes))
-            wait_for(lambda: self.open_links() >= wanted, LINKS_SECONDS)
+            if self._asks:
+                self._start_reader()
         except BaseException:
             self._end()
             raise
@@ -130,12 +134,22 @@ class SlowNet:
         """Stop the reader, and let the nodes go their own way again."""
         self._end()
 
+    def _start_reader(self) -> None:
+        # it comes when all others are reachable again, so none of its dials fails
+        self._newcomer = self._net.newcomer(f"reader-{secrets.token_hex(4)}")
+        self.reader = self._newcomer.__enter__()
+        wanted = min(MOST_LINKS, len(self._net.nodes))
+        wait_for(lambda: self.open_links() >= wanted, LINKS_SECONDS)
+
     def _end(self) -> None:
         if self._newcomer is not None:
             self._newcomer.__exit__()
-        for node, _ in zip(self._net.nodes, self.links, strict=False):
-            send_through(control_socket(node.home), None)
+        self._route([None] * len(self._net.nodes))
         self._slow.__exit__(None, None, None)
+
+    def _route(self, links: Sequence[Link | None]) -> None:
+        sockets = [control_socket(node.home) for node in self._net.nodes]
+        send_through(list(zip(sockets, links, strict=True)))
 
     def _publish(self, number: int) -> Content:
         directory = self._net.directory / "asked-for"
@@ -146,7 +160,9 @@ class SlowNet:
         done = node.ok("publish", "--free", path)
         records = min(MOST_RECORDS, len(done["holders"]) + 1)  # and the placement
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        return Content(done["content_id"], done["link"], sha256, records)
+        name = str(done["content_id"])
+        key = record_key(record_public_key(ContentId.parse(name).digest)).hex()
+        return Content(name, done["link"], sha256, key, records)
 
     def pace(self, pace: Pace | None) -> None:
         """Set how late all links are."""

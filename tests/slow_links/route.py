@@ -1,13 +1,17 @@
 """Sends what a running tor has to say through a slow link, and no longer."""
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from stem.control import Controller
 
 from onion.sockets import socket_directory
 from tests.slow_links.proxy import HOST, Link
+
+NOTICE_SECONDS: Final = 2.0  # in which nodes notice that their tor is down
 
 
 def control_socket(home: Path) -> Path:
@@ -23,16 +27,24 @@ def controlled(control: Path) -> Iterator[Controller]:
         yield controller
 
 
-def send_through(control: Path, link: Link | None) -> None:
-    """Have a tor reach its relays through a link; None sends it straight to them again.
+def send_through(routes: Sequence[tuple[Path, Link | None]]) -> None:
+    """Have tors reach their relays through links; None sends one straight to them again.
 
-    Its connections are cut, and made anew through the link, its circuits with them. Services
+    Their connections are cut, and made anew through the links, circuits with them. All are cut
+    together: a node whose own tor is down blames no other node for what it cannot reach. Services
     are reachable again some seconds later.
+
+    Args:
+        routes: control socket of a tor, and its link.
     """
-    with controlled(control) as controller:
-        if link is None:
-            controller.reset_conf("Socks5Proxy")
-        else:
-            controller.set_conf("Socks5Proxy", f"{HOST}:{link.port}")
-        controller.set_conf("DisableNetwork", "1")
-        controller.set_conf("DisableNetwork", "0")
+    with contextlib.ExitStack() as stack:
+        tors = [(stack.enter_context(controlled(control)), link) for control, link in routes]
+        for controller, _ in tors:
+            controller.set_conf("DisableNetwork", "1")
+        time.sleep(NOTICE_SECONDS)
+        for controller, link in tors:
+            if link is None:
+                controller.reset_conf("Socks5Proxy")
+            else:
+                controller.set_conf("Socks5Proxy", f"{HOST}:{link.port}")
+            controller.set_conf("DisableNetwork", "0")
