@@ -15,7 +15,8 @@ from bitsnode.codec.link import Link
 from bitsnode.config import Settings
 from bitsnode.content.get import Fetched
 from bitsnode.content.service import ContentService
-from bitsnode.dht.service import DhtService, DhtState, DhtStatus
+from bitsnode.dht.service import DhtService
+from bitsnode.dht.status import DhtState, DhtStatus
 from bitsnode.identity import NodeIdentity
 from bitsnode.market_access import MarketAccess
 from bitsnode.shop_access import ShopAccess

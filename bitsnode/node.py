@@ -17,7 +17,8 @@ from bitsnode.chain_access import ChainAccess
 from bitsnode.config import PEER_PORT, Settings
 from bitsnode.content.service import ContentService
 from bitsnode.control import NodeControl
-from bitsnode.dht.service import DhtService, DhtState, NoPeers
+from bitsnode.dht.service import DhtService, NoPeers
+from bitsnode.dht.status import DhtState
 from bitsnode.duties import Duties
 from bitsnode.events import NodeEvent, NodeIdentified, NodeReachable, PeersUnknown, PuzzleBegun
 from bitsnode.home import HomeLock

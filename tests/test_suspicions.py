@@ -4,7 +4,7 @@ import attrs
 
 from bitsnode.control import suspicions
 from bitsnode.dht.alarms import Alarm
-from bitsnode.dht.service import DhtState, DhtStatus
+from bitsnode.dht.status import DhtState, DhtStatus
 
 WELL = DhtStatus(DhtState.JOINED, 8, 0, 0, 0, 0, 8, (), 0)
 

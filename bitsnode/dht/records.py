@@ -149,6 +149,10 @@ class RecordTable:
                     del waiting[kind]
         return found[:count]
 
+    def nearest_keys(self, count: int) -> list[bytes]:
+        """Return up to ``count`` of the keys that there are records of, the nearest to us first."""
+        return [key for _, key in self._by_distance[:count]]
+
     def expire(self, now: float) -> None:
         """Drop what has expired."""
         for key, slots in list(self._keys.items()):

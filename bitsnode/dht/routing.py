@@ -5,7 +5,7 @@ and the same key answered: nobody can put a third node, or one that is not there
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -95,6 +95,9 @@ class RoutingTable:
         own_key: our onion key, 32 bytes, never a contact; None while we have no card.
         k: contacts of a bucket, and its spares.
         siblings: contacts nearest to us that are kept beyond that.
+
+    Attributes:
+        on_came: told of each contact that is new, or answers after it was taken for dead.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class RoutingTable:
         self._siblings = siblings
         self._buckets: defaultdict[int, _Bucket] = defaultdict(_Bucket)  # by shared prefix
         self._nonces: OrderedDict[bytes, bytes] = OrderedDict()
+        self.on_came: Callable[[Contact], None] = lambda _contact: None
 
     @property
     def own_id(self) -> bytes:
@@ -143,12 +147,15 @@ class RoutingTable:
         if since is None:
             since = known.since if known is not None else now
         contact = Contact(card, seen=now, tried=now, since=since)
+        there = key in bucket.contacts and bucket.contacts[key].alive
         if key in bucket.contacts:
             bucket.contacts[key] = contact
             bucket.contacts.move_to_end(key)
         else:
             bucket.spares.pop(key, None)
             self._place(contact)
+        if not there and key in bucket.contacts:
+            self.on_came(contact)
 
     def failed(self, onion_key: bytes, now: float) -> None:
         """Take note that a contact did not answer; a dead one gives way to a spare one.

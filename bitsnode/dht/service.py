@@ -1,90 +1,51 @@
 """The DHT for the rest of the node: look up, put, get, and join."""
 
-import contextlib
 import secrets
 from collections.abc import Callable, Sequence
-from enum import Enum
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
 
-import attrs
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from bitsnode.config import Network
-from bitsnode.dht.alarms import Alarm, Alarms
+from bitsnode.dht.alarms import Alarms
 from bitsnode.dht.candidates import Candidates
 from bitsnode.dht.density import Density
 from bitsnode.dht.feeds import Feed, judge
+from bitsnode.dht.handover import Handover
 from bitsnode.dht.lookups import Lookups
+from bitsnode.dht.memory import Memory
 from bitsnode.dht.questions import Peers, Questions
 from bitsnode.dht.records import RecordTable
 from bitsnode.dht.repeating import Repeating
 from bitsnode.dht.responder import Beside, DhtResponder
 from bitsnode.dht.routing import Contact, RoutingTable
-from bitsnode.dht.saved import Saved, SavedUnusable
+from bitsnode.dht.saved import Saved
 from bitsnode.dht.side_by_side import each_of
+from bitsnode.dht.status import DhtState, DhtStatus
 from bitsnode.dht.upkeep import Upkeep
 from bitsnode.dht.walker import Walker
 from bitsnode.dht.watch import Watch
-from bitsnode.errors import BitsError, RemoteProtocolError
+from bitsnode.errors import BitsError
 from bitsnode.ids import DIGEST_SIZE, distance
 from bitsnode.wire.card import Capability, SignedCard
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.messages import K
 from bitsnode.wire.record import SignedRecord, record_key
 from onion.address import OnionAddress
-from onion.errors import AddressError
 from onion.isolation import Isolation
 
 NOTICE_SECONDS: Final = 1.0  # between looks whether our card is there
-SAVE_SECONDS: Final = 30.0  # between writes of records; a crash loses what came since
-CONTACTS_SECONDS: Final = 300.0  # the same of contacts and anchors, which others know as well
+RENEWED_SECONDS: Final = 30.0  # the same, once there is one: a place does not change, cards do
+GIVE_SECONDS: Final = 10.0  # between looks whether a newcomer is to be given records
 WATCH_SECONDS: Final = 1800.0  # between looks whether the network is the one that was known
 MAX_FOUND: Final = 256  # records that one lookup returns: 5 MiB of the largest
 DRY_WALKS: Final = 3  # walks in a row without a new storer after which there are no more
 
-_log = Logger()
-
 
 class NoPeers(BitsError):
     """This node knows no other node: give it one with --bootstrap ADDRESS."""
-
-
-class DhtState(Enum):
-    """How far a node has joined."""
-
-    NO_PEERS = "no peers known"
-    JOINING = "joining"
-    JOINED = "joined"
-
-
-@attrs.frozen
-class DhtStatus:
-    """What `bitsnode status` shows.
-
-    Attributes:
-        state: see `DhtState`.
-        contacts: live contacts.
-        candidates: nodes heard of and not dialled yet.
-        given: addresses to begin with that have not answered yet.
-        records: kept for others.
-        record_bytes: their size.
-        nodes: estimate of how many nodes there are in all; 0 while unknown.
-        alarms: signs of the last day that somebody's nodes surround this one, or a key.
-        clock_hours: hours that our clock seems to be ahead of the others'; 0 if it is right.
-    """
-
-    state: DhtState
-    contacts: int
-    candidates: int
-    given: int
-    records: int
-    record_bytes: int
-    nodes: int
-    alarms: tuple[Alarm, ...]
-    clock_hours: int
 
 
 class DhtService:
@@ -117,7 +78,6 @@ class DhtService:
         open_saved: Callable[[Path], Saved] = Saved,
     ) -> None:
         self._clock = clock
-        self._network = network
         self._own_card = own_card
         self._node_isolation = node_isolation
         centre = secrets.token_bytes(DIGEST_SIZE)  # until we have a card, and a place
@@ -141,16 +101,16 @@ class DhtService:
         self._upkeep = Upkeep(
             clock, self._questions, self._lookups, self._table, self._candidates, node_isolation
         )
+        self._handover = Handover(self._table, self._records, self._put_as_node, clock.seconds)
         self._repeating = (
-            Repeating(clock, lambda: SAVE_SECONDS, self._save_records),
-            Repeating(clock, self._contacts_wait, self._save_contacts),
             Repeating(clock, self._notice_wait, self._notice_card_again),
             Repeating(clock, lambda: WATCH_SECONDS, lambda: self._watch.look()),
+            Repeating(clock, lambda: GIVE_SECONDS, self._handover.give),
         )
         self.responder = DhtResponder(
             network, self._table, self._records, clock.seconds, self._lookups.hear_of
         )
-        self._saved = open_saved(path)
+        saved = open_saved(path)
         self._watch = Watch(
             clock,
             self._lookups,
@@ -158,16 +118,18 @@ class DhtService:
             self._density,
             self._alarms,
             node_isolation,
-            self._saved.anchors(),
-            self._saved.nodes(),
+            saved.anchors(),
+            saved.nodes(),
         )
-        self._contacts_saved = False
+        self._memory = Memory(clock, saved, self._table, self._records, self._watch)
         self._notice_card()
-        self._load()
+        self._upkeep.give(self._memory.load(self._questions, network))
 
     def start(self) -> None:
         """Begin the duties, and with them join by the contacts of the last run, if any."""
         self._notice_card()
+        self._table.on_came = self._handover.came
+        self._memory.start()
         for repeating in self._repeating:
             repeating.start()
         self._upkeep.start()
@@ -177,9 +139,7 @@ class DhtService:
         self._upkeep.stop()
         for repeating in self._repeating:
             repeating.stop()
-        await self._save_records()
-        await self._save_contacts()
-        self._saved.close()
+        await self._memory.stop()
 
     async def bootstrap(self, addresses: Sequence[OnionAddress]) -> None:
         """Join by these addresses; returns when each was tried, and retries later what failed."""
@@ -339,6 +299,9 @@ class DhtService:
         secrets.SystemRandom().shuffle(storers)
         return storers[:count]
 
+    async def _put_as_node(self, card: SignedCard, record: SignedRecord) -> None:
+        await self._lookups.put(card, record, self._node_isolation)
+
     def _need_peers(self) -> None:
         if not self._table.contacts():
             raise NoPeers
@@ -366,52 +329,8 @@ class DhtService:
             self._records.recentre(own.card.node_id)
             self._upkeep.walk_home_soon()
 
-    def _load(self) -> None:
-        """Take up what the last run left; a contact whose card has expired is dialled anew."""
-        now = self._clock.seconds()
-        late = []
-        for onion_key, data, since in self._saved.contacts():
-            try:
-                self._table.answered(self._questions.read(data), now, since or None)
-            except RemoteProtocolError:
-                with contextlib.suppress(AddressError):
-                    late.append(OnionAddress.from_public_key(onion_key))
-        contacts = {contact.card.card.onion_key for contact in self._table.contacts()}
-        for anchor in self._saved.anchors():
-            if anchor.onion_key not in contacts:
-                with contextlib.suppress(AddressError):
-                    late.insert(0, OnionAddress.from_public_key(anchor.onion_key))
-        self._upkeep.give(list(dict.fromkeys(late)))
-        for data in self._saved.records():
-            with contextlib.suppress(RemoteProtocolError, Refused):
-                signed = SignedRecord.parse(data, puzzle_bits=self._network.record_bits, now=now)
-                self._records.put(signed, now)
-        self._records.take_changes()
-        self._saved.replace_records(self._records.everything())
-
     def _notice_wait(self) -> float:
-        return NOTICE_SECONDS if self._own_card() is None else SAVE_SECONDS
+        return NOTICE_SECONDS if self._own_card() is None else RENEWED_SECONDS
 
     async def _notice_card_again(self) -> None:
         self._notice_card()
-
-    def _contacts_wait(self) -> float:
-        return CONTACTS_SECONDS if self._contacts_saved else SAVE_SECONDS
-
-    async def _save_contacts(self) -> None:
-        contacts = self._table.contacts()
-        try:
-            self._saved.save_contacts(contacts)
-            self._saved.save_watch(self._watch.anchors, self._watch.nodes)
-        except SavedUnusable as error:
-            _log.error("Contacts could not be saved: {error}", error=str(error))
-        self._contacts_saved = bool(contacts)
-
-    async def _save_records(self) -> None:
-        self._records.expire(self._clock.seconds())
-        changes = self._records.take_changes()
-        try:
-            self._saved.save_records(changes)
-        except SavedUnusable as error:
-            self._records.take_back(changes)
-            _log.error("Records could not be saved: {error}", error=str(error))

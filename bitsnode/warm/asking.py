@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from bitsnode.dht.responder import Beside
 from bitsnode.dht.routing import Contact
-from bitsnode.dht.service import DhtStatus
+from bitsnode.dht.status import DhtStatus
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.messages import Request
 from bitsnode.wire.record import SignedRecord

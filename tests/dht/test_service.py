@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from bitsnode.dht.service import DhtState, NoPeers
+from bitsnode.dht.service import NoPeers
+from bitsnode.dht.status import DhtState
 from bitsnode.ids import distance
 from bitsnode.wire.card import HOUR, Capability
 from bitsnode.wire.record import RecordKind

@@ -14,7 +14,7 @@ from bitsnode.config import LOCAL
 from bitsnode.dht.records import RecordTable
 from bitsnode.dht.responder import Beside, DhtResponder
 from bitsnode.dht.routing import Contact, RoutingTable
-from bitsnode.dht.service import DhtState, DhtStatus
+from bitsnode.dht.status import DhtState, DhtStatus
 from bitsnode.ids import distance
 from bitsnode.peer.errors import ConnectionLost, RequestTimedOut, Unreachable
 from bitsnode.warm.plan import Plan
