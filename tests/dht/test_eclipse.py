@@ -120,9 +120,10 @@ def test_a_network_that_grew_is_counted_anew():
         [points[0][:4] + one[4:] for one in everybody],
         [points[1][:4] + one[4:] for one in everybody],
     )
-    density.recount(
-        [(points[0], crowd[0]), (points[1], crowd[1]), (points[2], near(points[2], ids(100)))]
-    )
+    # the third as in a network of 80, and not by chance
+    third = int.from_bytes(points[2], "big")
+    even = [(third ^ number * (1 << 256) // 80).to_bytes(32, "big") for number in range(1, K + 1)]
+    density.recount([(points[0], crowd[0]), (points[1], crowd[1]), (points[2], even)])
     assert density.nodes < 200
 
 
