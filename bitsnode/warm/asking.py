@@ -1,13 +1,13 @@
 """What this room needs of the peer client and of the DHT."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from bitsnode.dht import questions
 from bitsnode.dht.responder import Beside
 from bitsnode.dht.routing import Contact
 from bitsnode.dht.status import DhtStatus
 from bitsnode.wire.card import SignedCard
-from bitsnode.wire.messages import Request
 from bitsnode.wire.record import SignedRecord
 from onion.address import OnionAddress
 from onion.isolation import Isolation
@@ -15,26 +15,11 @@ from onion.isolation import Isolation
 PURPOSE: Final = "warm"  # of the isolations of ask links: dialling them is a duty, and can wait
 
 
-class Peers(Protocol):
-    """Asks other nodes; see `bitsnode.peer.client.PeerClient`."""
-
-    async def request(
-        self,
-        address: OnionAddress,
-        message: Request,
-        isolation: Isolation,
-        timeout: float | None = None,
-    ) -> Any:
-        """Return the reply; raises BitsError."""
-
-    async def card(self, address: OnionAddress, isolation: Isolation) -> SignedCard:
-        """Return the card that the dialled address shows; raises BitsError."""
+class Peers(questions.Peers, Protocol):
+    """What the DHT needs of the peer client, and a look at its connections."""
 
     def is_open(self, address: OnionAddress, isolation: Isolation) -> bool:
         """Return whether a question would go out at once, over a connection that is open."""
-
-    def close(self, isolation: Isolation) -> None:
-        """Drop every connection of an isolation."""
 
 
 class Dht(Protocol):
