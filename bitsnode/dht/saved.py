@@ -1,7 +1,6 @@
 """The file that outlives the process: contacts that answered, and records kept for others."""
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 from bitsnode.dht.anchors import Anchor
 from bitsnode.dht.records import Changes, Place
 from bitsnode.dht.routing import Contact
+from bitsnode.dht.versioned import open_versioned
 from bitsnode.errors import BitsError
 from bitsnode.wire.record import SignedRecord
 
@@ -59,29 +59,9 @@ class Saved:
 
     def __init__(self, path: Path) -> None:
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._file = sqlite3.connect(path, isolation_level=None)
+            self._file = open_versioned(path, FORMAT, SavedByNewer, _set_up)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(error) from error
-        try:
-            self._open()
-        except sqlite3.Error as error:
-            self._file.close()
-            raise _unusable(error) from error
-        except SavedByNewer:
-            self._file.close()
-            raise
-
-    def _open(self) -> None:
-        (version,) = self._file.execute("PRAGMA user_version").fetchone()
-        if version > FORMAT:
-            raise SavedByNewer
-        self._file.execute("PRAGMA journal_mode = WAL")
-        # A crash of the machine may lose the last seconds: contacts and records come again.
-        self._file.execute("PRAGMA synchronous = NORMAL")
-        if version < FORMAT:
-            before, after = _FROM_1 if version else ("BEGIN;", "COMMIT;")
-            self._file.executescript(before + _TABLES + after)
 
     def contacts(self) -> list[tuple[bytes, bytes, float]]:
         """Return onion keys, signed cards, expired or not, and the times of their first answers."""
@@ -164,6 +144,11 @@ class Saved:
                 yield
         except sqlite3.Error as error:
             raise _unusable(error) from error
+
+
+def _set_up(file: sqlite3.Connection, found: int) -> None:
+    before, after = _FROM_1 if found else ("BEGIN;", "COMMIT;")
+    file.executescript(before + _TABLES + after)
 
 
 def _unusable(error: Exception) -> SavedUnusable:

@@ -1,12 +1,12 @@
 """The file in which the index outlives the process: to read it from others again would be dear."""
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bitsnode.dht.versioned import open_versioned
 from bitsnode.errors import BitsError, RemoteProtocolError
 from bitsnode.warm.index import reread
 from bitsnode.wire.record import SignedRecord
@@ -41,25 +41,11 @@ class SavedIndex:
 
     def __init__(self, path: Path) -> None:
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._file = sqlite3.connect(path, isolation_level=None)
+            self._file = open_versioned(
+                path, FORMAT, IndexByNewer, lambda file, _found: file.executescript(_TABLES)
+            )
         except (OSError, sqlite3.Error) as error:
             raise _unusable(error) from error
-        try:
-            (version,) = self._file.execute("PRAGMA user_version").fetchone()
-            if version > FORMAT:
-                raise IndexByNewer
-            self._file.execute("PRAGMA journal_mode = WAL")
-            # a crash of the machine may lose the last seconds: records come again
-            self._file.execute("PRAGMA synchronous = NORMAL")
-            if version < FORMAT:
-                self._file.executescript(_TABLES)
-        except sqlite3.Error as error:
-            self._file.close()
-            raise _unusable(error) from error
-        except IndexByNewer:
-            self._file.close()
-            raise
 
     def records(self) -> Iterator[SignedRecord]:
         """Return the records that were saved; they were checked before they were.
