@@ -6,6 +6,7 @@ each newcomer that is one of the k nearest. Nothing secret passes: it could have
 """
 
 import secrets
+from bisect import bisect
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -13,7 +14,6 @@ from typing import Final
 from bitsnode.dht.records import RecordTable
 from bitsnode.dht.routing import Contact, RoutingTable
 from bitsnode.errors import BitsError
-from bitsnode.ids import distance
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.exchange import Refused
 from bitsnode.wire.messages import K
@@ -54,6 +54,11 @@ class Handover:
         self._waiting: OrderedDict[bytes, float] = OrderedDict()  # onion key, not before
         self._given: OrderedDict[bytes, float] = OrderedDict()  # onion key, when
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a newcomer to give to."""
+        return bool(self._waiting)
+
     def came(self, contact: Contact) -> None:
         """Take note of a node that was dialled, and is new or was away."""
         key, now = contact.card.card.onion_key, self._now()
@@ -86,22 +91,23 @@ class Handover:
                 return
 
     def due_to(self, newcomer: SignedCard) -> list[SignedRecord]:
-        """Return our records that a newcomer should have and that are ours to give."""
+        """Return our records that a newcomer should have and that are ours to give.
+
+        They are those of keys that we are among the `HANDERS` nearest to, as far as we know, and
+        the newcomer among the k nearest.
+        """
         now = self._now()
+        ours, theirs = int.from_bytes(self._table.own_id, "big"), newcomer.card.point
+        others = [
+            contact.point
+            for contact in self._table.live(now)
+            if contact.card.card.onion_key != newcomer.card.onion_key
+        ]
         found: list[SignedRecord] = []
         for key in self._records.nearest_keys(MAX_KEYS):
-            if self._is_ours_to_give(key, newcomer, now):
+            at = int.from_bytes(key, "big")
+            near = sorted([point ^ at for point in others])
+            we_are, they_are = bisect(near, ours ^ at), bisect(near, theirs ^ at)
+            if we_are < HANDERS and they_are + (ours ^ at < theirs ^ at) < K:
                 found += self._records.get(key, now)
         return found
-
-    def _is_ours_to_give(self, key: bytes, newcomer: SignedCard, now: float) -> bool:
-        """Whether the newcomer is among the k nearest, and we among those who see to it."""
-        onion_key = newcomer.card.onion_key
-        others = [
-            distance(card.card.node_id, key)
-            for card in self._table.nearest(key, K, now)
-            if card.card.onion_key != onion_key
-        ]
-        theirs, ours = distance(newcomer.card.node_id, key), distance(self._table.own_id, key)
-        ranked = sorted([*others, ours])
-        return ours in ranked[:HANDERS] and (len(ranked) < K or theirs < ranked[K - 1])

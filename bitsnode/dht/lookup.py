@@ -162,8 +162,8 @@ class Walk:
     def _window(self) -> list[bytes]:
         # a slow one holds no place, whichever walk asked it: else nobody is asked in its stead
         slow = self._claims.slow
-        near = [key for _, key in self._order[: self._k + len(slow)]]
-        return [key for key in near if key not in slow][: self._k] if slow else near
+        near = self._order[: self._k + len(slow)]
+        return [key for _, key in near if key not in slow][: self._k]
 
     def _set(self, key: bytes, state: _State) -> None:
         before = self._states.get(key)
@@ -178,14 +178,15 @@ class Walk:
         self._done = None
         room = min(self._alpha - self._asked, self._most - self._questions)
         chosen: list[bytes] = []
+        states, asked = self._states, self._claims.asked
         for key in self._window():
-            if self._states[key] is not _State.WAITING:
+            if states[key] is not _State.WAITING:
                 continue
-            if key in self._claims.asked:
+            if key in asked:
                 self._set(key, _State.ELSEWHERE)
             elif len(chosen) < room:
                 self._set(key, _State.ASKED)
-                self._claims.asked.add(key)
+                asked.add(key)
                 chosen.append(key)
         self._questions += len(chosen)
         return [self._cards[key] for key in chosen]

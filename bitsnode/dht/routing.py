@@ -191,8 +191,7 @@ class RoutingTable:
         """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
         found: list[SignedCard] = []
         for ring in self._rings(target):
-            live = [c for c in ring if c.failures < FAILURES and now < c.expires]
-            found += _nearest(live, target, count - len(found))
+            found += _nearest(_live(ring, now), target, count - len(found))
             if len(found) >= count:
                 break
         return found
@@ -205,6 +204,10 @@ class RoutingTable:
         """Return all contacts, those of far buckets first."""
         buckets = [self._buckets[index] for index in sorted(self._buckets)]
         return [contact for bucket in buckets for contact in bucket.contacts.values()]
+
+    def live(self, now: float) -> list[Contact]:
+        """Return the contacts that may be handed out."""
+        return _live(self.contacts(), now)
 
     def get(self, onion_key: bytes) -> Contact | None:
         """Return the contact with this onion key, if it is one."""
@@ -332,6 +335,10 @@ class RoutingTable:
     def _spares(self) -> list[Contact]:
         buckets = self._buckets.values()
         return [contact for bucket in buckets for contact in bucket.spares.values()]
+
+
+def _live(contacts: list[Contact], now: float) -> list[Contact]:
+    return [one for one in contacts if one.failures < FAILURES and now < one.expires]
 
 
 def _nearest(contacts: list[Contact], target: bytes, count: int) -> list[SignedCard]:

@@ -38,7 +38,7 @@ from onion.isolation import Isolation
 
 NOTICE_SECONDS: Final = 1.0  # between looks whether our card is there
 RENEWED_SECONDS: Final = 30.0  # the same, once there is one: a place does not change, cards do
-GIVE_SECONDS: Final = 10.0  # between looks whether a newcomer is to be given records
+GIVE_SECONDS: Final = 10.0  # between newcomers that are given records
 WATCH_SECONDS: Final = 1800.0  # between looks whether the network is the one that was known
 MAX_FOUND: Final = 256  # records that one lookup returns: 5 MiB of the largest
 DRY_WALKS: Final = 3  # walks in a row without a new storer after which there are no more
@@ -102,10 +102,11 @@ class DhtService:
             clock, self._questions, self._lookups, self._table, self._candidates, node_isolation
         )
         self._handover = Handover(self._table, self._records, self._put_as_node, clock.seconds)
+        self._giving = Repeating(clock, self._give_wait, self._handover.give)
         self._repeating = (
             Repeating(clock, self._notice_wait, self._notice_card_again),
             Repeating(clock, lambda: WATCH_SECONDS, lambda: self._watch.look()),
-            Repeating(clock, lambda: GIVE_SECONDS, self._handover.give),
+            self._giving,
         )
         self.responder = DhtResponder(
             network, self._table, self._records, clock.seconds, self._lookups.hear_of
@@ -128,7 +129,7 @@ class DhtService:
     def start(self) -> None:
         """Begin the duties, and with them join by the contacts of the last run, if any."""
         self._notice_card()
-        self._table.on_came = self._handover.came
+        self._table.on_came = self._came
         self._memory.start()
         for repeating in self._repeating:
             repeating.start()
@@ -328,6 +329,15 @@ class DhtService:
             self._table.recentre(own.card.node_id, own.card.onion_key)
             self._records.recentre(own.card.node_id)
             self._upkeep.walk_home_soon()
+
+    def _give_wait(self) -> float:
+        return GIVE_SECONDS if self._handover.waiting else WATCH_SECONDS
+
+    def _came(self, contact: Contact) -> None:
+        idle = not self._handover.waiting
+        self._handover.came(contact)
+        if idle:
+            self._giving.again()
 
     def _notice_wait(self) -> float:
         return NOTICE_SECONDS if self._own_card() is None else RENEWED_SECONDS

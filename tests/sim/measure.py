@@ -164,12 +164,12 @@ def put_at(world: World, stored: Stored) -> Stored:
 
 
 def gets(world: World, stored: list[Stored]) -> Measured:
-    """Have honest nodes look records up, a few at a time."""
+    """Have honest nodes that have joined look records up, a few at a time."""
     outcomes: list[Outcome] = []
     most = _at_once(world)
     for first in range(0, len(stored), most):
-        batch = stored[first : first + most]
-        work = [get(world, world.draws.choice(world.living), one) for one in batch]
+        batch, readers = stored[first : first + most], world.joined
+        work = [get(world, world.draws.choice(readers), one) for one in batch]
         outcomes += world.run_all(work)
     return Measured.of(outcomes)
 

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import random
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +21,7 @@ from bitsnode.dht.records import Changes
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.record import SignedRecord
 
-MOST_KNOWN = 1 << 14  # cards and records remembered as checked
+MOST_KNOWN = 1 << 12  # cards, and as many records, remembered as checked: those in use
 
 
 @contextlib.contextmanager
@@ -42,7 +43,7 @@ def shortcuts(seed: int) -> Iterator[None]:
 def _remembering(cls: Any, part: str) -> Any:
     """Return ``cls.parse`` that checks the same bytes once; time is looked at each time."""
     parse = cls.parse
-    known: dict[tuple[bytes, int], Any] = {}
+    known: OrderedDict[tuple[bytes, int], Any] = OrderedDict()
 
     def parsed(data: bytes, *, now: float, puzzle_bits: int, **others: Any) -> Any:
         found = known.get((data, puzzle_bits))
@@ -50,7 +51,9 @@ def _remembering(cls: Any, part: str) -> Any:
             found = parse(data, now=now, puzzle_bits=puzzle_bits, **others)
             known[found.data, puzzle_bits] = found
             if len(known) > MOST_KNOWN:
-                del known[next(iter(known))]
+                known.popitem(last=False)
+        else:
+            known.move_to_end((data, puzzle_bits))
         return found
 
     return staticmethod(parsed)

@@ -103,7 +103,8 @@ class Soak:
     def _hour(self, number: int, lookups: int) -> Hour:
         world = self._world
         self._records = [pair for pair in self._records if pair[0].alive]
-        fresh = [world.draws.choice(world.living) for _ in range(self._held - len(self._records))]
+        joined = world.joined
+        fresh = [world.draws.choice(joined) for _ in range(self._held - len(self._records))]
         seeds = [secrets.token_bytes(32) for _ in fresh]
         work = [put(world, node, seed) for node, seed in zip(fresh, seeds, strict=True)]
         for node, stored in zip(fresh, world.run_all(work), strict=True):
@@ -180,6 +181,8 @@ def main() -> int:
     if len(seen) > 4:
         for name in ("memory", "objects", "files"):
             print(f"{name}: {growth(seen, name):+.1%} a day after the warm-up")
+    for failure in failed[:5]:
+        print(failure, file=sys.stderr)
     print(f"{time.process_time() - begun:.0f} s of CPU", file=sys.stderr)
     return 0 if lost <= lookups // 1000 and not failed else 1
 

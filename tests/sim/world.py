@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from bitsnode.dht.service import DhtService
+from bitsnode.dht.status import DhtState
 from bitsnode.ids import distance
 from bitsnode.wire.card import HOUR, Capability, NodeCard, SignedCard, node_id
 from onion.address import OnionAddress
@@ -95,6 +96,11 @@ class World:
     def living(self) -> list[SimNode]:
         """The honest nodes that are there."""
         return [node for node in self.nodes if node.honest and node.alive]
+
+    @property
+    def joined(self) -> list[SimNode]:
+        """Those of them that know somebody; the others tell their users that they do not."""
+        return [node for node in self.living if node.service.status().state is DhtState.JOINED]
 
     def add(
         self,
