@@ -41,9 +41,10 @@ class HandingOn:
         self._own_card = own_card
 
     async def hand_on(self, key: bytes, hops: int) -> list[SignedRecord]:
-        """Ask the node nearest to a key to which we have a link, or the last time a few of them.
+        """Ask the node nearest to a key to which we have a link, or a few of them the last time.
 
-        A question with hops left goes only nearer to the key, so that it never comes back.
+        A question with hops left goes only nearer to the key, so that it never comes back; where
+        no link leads nearer, this is the last time.
 
         Args:
             key: 32 bytes.
@@ -55,7 +56,8 @@ class HandingOn:
             return []
         if hops > 0:
             near = distance(own.card.node_id, key)
-            links = [link for link in links[:1] if distance(link.node_id, key) < near]
+            nearer = [link for link in links[:1] if distance(link.node_id, key) < near]
+            links, hops = (nearer, hops) if nearer else (links, 0)
         race = Race(self._clock, self._plan.grace, self._plan.feed_grace)
         try:
             for link in links:

@@ -23,6 +23,7 @@ from bitsnode.wire.messages import Done, FailureCode, Ping
 
 OFFER, SHARES = make_offer()
 SIGNED = sign(OFFER)
+CHANGED = SIGNED.data[:-1] + bytes([SIGNED.data[-1] ^ 1])
 
 
 @pytest.fixture
@@ -436,7 +437,7 @@ def test_a_share_is_taken_only_if_it_is_the_one_committed_to(
     foreign = sign(attrs.evolve(OFFER, chain_id=MARKET.chain_id + 1))
     for request, code in (
         (attrs.evolve(good, offer=b"\xff"), FailureCode.MALFORMED),
-        (attrs.evolve(good, offer=SIGNED.data[:-1] + b"\0"), FailureCode.MALFORMED),
+        (attrs.evolve(good, offer=CHANGED), FailureCode.MALFORMED),
         (attrs.evolve(good, index=2), FailureCode.REFUSED),
         (attrs.evolve(good, index=5), FailureCode.REFUSED),
         (attrs.evolve(good, sealed=bytes(64)), FailureCode.UNSTORED),

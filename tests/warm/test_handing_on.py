@@ -56,6 +56,21 @@ def test_a_question_comes_nearer_and_ends(net: Any, make: Any) -> None:
     assert len(far) == len({hops for hops, _ in path})
 
 
+def test_who_is_nearest_asks_the_ones_behind_it(net: Any, make: Any) -> None:
+    """Where no link leads nearer, the question does not end with hops that nobody uses."""
+    nodes = warmed(net, 12)
+    record = make.record(SEED)
+    key = record.record.key
+    nodes.sort(key=lambda node: distance(node.card.card.node_id, key))
+    nearest, others = nodes[0], nodes[1:]
+    for node in others:
+        node.kept(record)
+    for node in nodes:
+        node.asked.clear()
+    assert net.run(nearest.answer(Seek(key, MAX_HOPS), Caller(1))) == Sought((record.data,))
+    assert {request.hops for request in seeks(others)} == {0}
+
+
 def test_a_connection_cannot_have_more_handed_on_than_its_share(net: Any, make: Any) -> None:
     """Ten at once; then nothing is handed on for it, and others are served as before."""
     nodes = warmed(net, 12)

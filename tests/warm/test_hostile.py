@@ -103,15 +103,16 @@ def test_no_links_yet_is_no_reason_to_wait(net: Any, make: Any) -> None:
 def test_one_link_anywhere_is_enough_to_begin(net: Any, make: Any) -> None:
     """With a link to a single node of another group, that node's links lead to the key's."""
     nodes = net.grow(40, GROUPS)
-    net.start(*nodes[1:])
-    net.settle(40.0)
     record = make.record(SEED)
     key = record.record.key
-    spread(net, nodes[1:], record, 8)
-    elsewhere = next(
-        node for node in nodes[1:] if group_of(node.card.card.node_id, 2) != key[0] >> 6
-    )
-    newcomer = nodes[0]
+    # neither is in the key's group: else the question might be handed on to the newcomer itself
+    newcomer, elsewhere = [
+        node for node in nodes if group_of(node.card.card.node_id, 2) != key[0] >> 6
+    ][:2]
+    others = [node for node in nodes if node is not newcomer]
+    net.start(*others)
+    net.settle(40.0)
+    spread(net, others, record, 8)
     newcomer.dht.known = [elsewhere.card]
     newcomer.dht.nodes = 40
     newcomer.dht.walk_seconds = 1000.0
