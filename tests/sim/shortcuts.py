@@ -5,19 +5,35 @@
   Profiled at 1,000 nodes, signatures took four fifths of the time without this.
 - Garbage is looked for rarely: there are millions of objects, and hardly any cycles.
 - Contacts and records are saved in memory instead of in a thousand SQLite files.
+
+And with content, in `content_shortcuts`:
+
+- `secrets.SystemRandom` and new signing keys are drawn from the seed as well.
+- Nothing waits for the disk: no fsync, and SQLite's ``synchronous`` is off. A killed process would
+  lose what a real node does not; here processes are not killed.
+- What takes long is done at once, in the same thread (`bitsnode.content.testing.run_now`).
+- `ContentService.start` is not called: it removes by the age of files, which is real, not virtual.
 """
 
 import contextlib
 import gc
+import os
 import random
 import secrets
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import nacl.signing
+
 from bitsnode.dht.anchors import Anchor
 from bitsnode.dht.records import Changes
+from bitsnode.store.index import Index
+from bitsnode.store.schema import connect
 from bitsnode.wire.card import SignedCard
 from bitsnode.wire.record import SignedRecord
 
@@ -38,6 +54,29 @@ def shortcuts(seed: int) -> Iterator[None]:
             yield
         finally:
             gc.set_threshold(*thresholds)
+
+
+@contextlib.contextmanager
+def content_shortcuts(seed: int) -> Iterator[None]:
+    """Take the shortcuts of `shortcuts`, and those of content, while inside."""
+    with (
+        shortcuts(seed),
+        patch.object(secrets, "SystemRandom", lambda: secrets._sysrand),
+        patch.object(nacl.signing.SigningKey, "generate", _drawn_key),
+        patch.object(os, "fsync", lambda _descriptor: None),
+        patch("bitsnode.store.store.Index", partial(Index, open_database=_unsynced)),
+    ):
+        yield
+
+
+def _drawn_key() -> nacl.signing.SigningKey:
+    return nacl.signing.SigningKey(secrets.token_bytes(32))
+
+
+def _unsynced(path: Path) -> sqlite3.Connection:
+    connection = connect(path)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
 
 
 def _remembering(cls: Any, part: str) -> Any:
