@@ -136,12 +136,12 @@ class Gossip:
         except Lied:
             self._drop(one, self._plan.barred)
         except Refused:
-            self._drop(one, self._plan.retry)  # its group is not ours, or it has enough to do
+            self._drop(one, self._plan.retry[1])  # its group is not ours, or it has enough to do
         except BitsError as error:
             if tells_of_node(error):
                 one.failures += 1
             if one.failures >= FAILURES:
-                self._drop(one, self._plan.retry)
+                self._drop(one, self._plan.retry[1])
         else:
             one.failures = 0
             if one.strikes >= self._plan.strikes:

@@ -329,5 +329,6 @@ class AskLinks:
             self._drop(link, error)
             return
         link.answered(self._clock.seconds() - begun)
+        self._members.answered(link.card.card.onion_key)
         if self._links.get(link.card.card.onion_key) is link:
             self._ping_later(link, self._ping_wait())

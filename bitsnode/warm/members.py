@@ -21,7 +21,8 @@ class Members:
     Args:
         contacts: returns the cards of the routing table's live contacts.
         kept: cards of walks that are remembered in all.
-        retry: seconds before a node that did not answer is drawn again.
+        retry: seconds before a node that did not answer is drawn again: at first, doubled each
+            time that it did not, and at most.
         below: returns a random integer from 0 up to, but not, its argument.
     """
 
@@ -29,7 +30,7 @@ class Members:
         self,
         contacts: Callable[[], Iterable[SignedCard]],
         kept: int,
-        retry: float,
+        retry: tuple[float, float],
         below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._contacts = contacts
@@ -37,7 +38,7 @@ class Members:
         self._retry = retry
         self._below = below
         self._walked: OrderedDict[bytes, SignedCard] = OrderedDict()
-        self._failed: OrderedDict[bytes, float] = OrderedDict()
+        self._failed: OrderedDict[bytes, tuple[float, float]] = OrderedDict()  # until, the wait
 
     def remember(self, cards: Iterable[SignedCard]) -> None:
         """Take nodes that answered on a walk."""
@@ -50,10 +51,16 @@ class Members:
     def failed(self, onion_key: bytes, now: float) -> None:
         """Take note that a node did not answer."""
         self._walked.pop(onion_key, None)
-        self._failed.pop(onion_key, None)
-        self._failed[onion_key] = now + self._retry
+        least, most = self._retry
+        _, before = self._failed.pop(onion_key, (0.0, 0.0))
+        wait = min(most, max(least, 2 * before))
+        self._failed[onion_key] = now + wait, wait
         if len(self._failed) > MAX_FAILED:
             self._failed.popitem(last=False)
+
+    def answered(self, onion_key: bytes) -> None:
+        """Take note that a node has answered for a while: a first answer costs a liar nothing."""
+        self._failed.pop(onion_key, None)
 
     def inside(self, place: Place, now: float) -> list[SignedCard]:
         """Return the nodes known in a place that are worth dialling, in no order."""
@@ -63,7 +70,7 @@ class Members:
             for key, card in known.items()
             if place.holds(card.card.node_id)
             and now < card.card.expires
-            and self._failed.get(key, 0.0) <= now
+            and self._failed.get(key, (0.0, 0.0))[0] <= now
         ]
 
     def draw(self, place: Place, but: Container[bytes], now: float) -> SignedCard | None:

@@ -27,7 +27,8 @@ class Plan:
         client_ping: the same for a node without a card.
         ping_answer: for the answer to a ping, after which the link is dead.
         dials: ask links that are dialled at a time.
-        retry: before a node that did not answer is dialled again.
+        retry: before a node that did not answer is dialled again: at first, for it may only have
+            restarted, doubled each time, and at most.
         away: before anything is dialled again while our own tor is down.
         walk: between walks for nodes of groups that none are known of.
         kept_cards: nodes of a group that are remembered from walks.
@@ -80,7 +81,7 @@ class Plan:
     client_ping: float = 600.0
     ping_answer: float = 15.0
     dials: int = 4
-    retry: float = 600.0
+    retry: tuple[float, float] = (60.0, 600.0)
     away: float = 5.0
     walk: float = 20.0
     kept_cards: int = 20

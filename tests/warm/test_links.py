@@ -56,7 +56,7 @@ def test_a_silent_node_is_found_by_pings(net: Any) -> None:
     assert mute.key.public_key not in onions(reader)
     assert len(reader.warm.links()) == PLAN.least
     # and is left alone for a while, although it takes connections
-    net.settle(PLAN.retry / 2)
+    net.settle(PLAN.retry[0] / 2)
     assert mute.key.public_key not in onions(reader)
 
 
@@ -101,16 +101,30 @@ def test_links_do_not_live_for_ever(net: Any) -> None:
 
 
 def test_nothing_bursts_when_everybody_is_gone(net: Any) -> None:
-    """Each dead node is dialled once in ten minutes, a few at a time."""
+    """Each dead node is dialled ever more rarely, four times in ten minutes, a few at a time."""
     nodes = net.grow(20)
     reader = net.warmed(nodes[0])
     for node in nodes[1:]:
         net.die(node)
     before = len(reader.peers.dialled)
-    net.settle(PLAN.retry - 60.0)
+    net.settle(PLAN.retry[1] - 60.0)
     assert reader.warm.links() == []
-    # 19 nodes as links, and as many again as neighbours whose lists are followed
-    assert len(reader.peers.dialled) - before <= 3 * 19
+    dialled = [isolation.purpose for _, isolation in reader.peers.dialled[before:]]
+    assert dialled.count("warm") <= 4 * 19
+    assert len(dialled) <= 8 * 19  # the others are neighbours whose lists are followed
+
+
+def test_a_node_that_restarts_has_its_link_again_in_two_minutes(net: Any) -> None:
+    """Where there are few nodes each of them is needed."""
+    nodes = net.grow(8)
+    reader = net.warmed(nodes[0])
+    back = linked(net, reader)[0]
+    net.die(back)
+    net.settle(30.0)
+    back.alive = True
+    assert back.key.public_key not in onions(reader)
+    net.settle(1.5 * PLAN.retry[0])
+    assert back.key.public_key in onions(reader)
 
 
 def test_tor_down_and_back(net: Any, make: Any) -> None:
