@@ -32,8 +32,10 @@ READING: Final = 0.75 * HOUR  # in which the fetches of an hour begin; the rest 
 SMALLEST: Final = 64 << 10  # bytes of a file
 LARGEST: Final = 1 << 20
 HEAD: Final = (
-    "| hour | nodes | left | back | fetched | expected | with k there | p50 s | p95 s | questions"
-    " | shares min | median | on disks min | median | wrong | errors |\n" + "|---" * 16 + "|"
+    "| hour | nodes | left | back | put again | fetched | expected | with k there | p50 s | p95 s"
+    " | questions | shares min | median | on disks min | median | wrong | errors |\n"
+    + "|---" * 17
+    + "|"
 )
 
 
@@ -75,6 +77,7 @@ class Hour:
         nodes: that are there at its end.
         left: times that a node left, since the beginning.
         back: times that one came back.
+        again: records put into the DHT again by their holders, since the beginning.
         outcomes: of the fetches begun in it, without those whose reader left.
         shares: of each file at its end: those that can be read, and those on disks.
         errors: not handled, since the beginning.
@@ -84,6 +87,7 @@ class Hour:
     nodes: int
     left: int
     back: int
+    again: int
     outcomes: tuple[Outcome, ...]
     shares: tuple[tuple[int, int], ...]
     errors: int
@@ -99,7 +103,7 @@ class Hour:
         could = [one for one in tried if one.there >= one.needed]
         times = sorted(one.seconds for one in good)
         there, kept = ([pair[part] for pair in self.shares] for part in (0, 1))
-        cells: list[object] = [self.number, self.nodes, self.left, self.back]
+        cells: list[object] = [self.number, self.nodes, self.left, self.back, self.again]
         cells += [f"{len(good)}/{len(tried)}", f"{_mean([one.expected for one in tried]):.1%}"]
         cells += [f"{sum(one.found for one in could)}/{len(could)}"]
         cells += [_quantile(times, 0.5), _quantile(times, 0.95)]
@@ -171,6 +175,7 @@ class Library:
             len(world.living),
             self._churn.left,
             self._churn.returned,
+            world.put_again,
             tuple(outcomes),
             tuple(world.shares(file) for file in self._files),
             len(self.errors) + len(world.failures) + len(world.faults),

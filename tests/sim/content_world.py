@@ -1,7 +1,6 @@
 """Nodes with real stores in the simulated network, which publish and fetch as the program does."""
 
 import shutil
-import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,91 +14,21 @@ from bitsnode.codec.link import Link
 from bitsnode.content.service import ContentService
 from bitsnode.content.testing import run_now
 from bitsnode.duties import Duties
+from bitsnode.store.index import DueRecord
 from bitsnode.store.intake import Prices
 from bitsnode.store.quota import Limits
 from bitsnode.store.responder import REQUESTS as STORE_REQUESTS
 from bitsnode.store.responder import StoreResponder
 from bitsnode.store.store import Store
 from bitsnode.wire.exchange import Caller, Responder
-from bitsnode.wire.messages import Data, PutData, Request
+from bitsnode.wire.messages import Request
 from onion.address import OnionAddress
 from onion.isolation import Isolation
 from onion.keys import OnionKey
-from tests.sim.network import SIM, CircuitPeers, End, Fabric, Gone
+from tests.sim.content_circuits import StoreCircuits
+from tests.sim.network import SIM
 from tests.sim.scenarios import JOIN_SECONDS, SETTLE_SECONDS, WIRED
 from tests.sim.world import SimNode, World
-
-CIRCUIT_RATE = 250_000.0  # bytes a second that one circuit carries; assumed
-FETCHING = "fetch"  # the purpose of a fetch's isolation
-
-
-class StoreCircuits(CircuitPeers):
-    """Circuits on which a stretch of a share takes its time, one after the other.
-
-    Each circuit is a connection of its own to the one who answers, and one to a node that left
-    and came back is a new one.
-
-    Attributes:
-        asked: questions of fetches.
-    """
-
-    def __init__(self, fabric: Fabric, *others: Any) -> None:
-        super().__init__(fabric, *others)
-        self._world = fabric
-        self._far: dict[tuple[bytes, str], End | None] = {}
-        self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        self.asked = 0
-
-    async def request(
-        self,
-        address: OnionAddress,
-        message: Request,
-        isolation: Isolation,
-        timeout: float | None = None,
-    ) -> Any:
-        """See `CircuitPeers.request`."""
-        if isolation.purpose == FETCHING:
-            self.asked += 1
-        return await super().request(address, message, isolation, timeout)
-
-    def close(self, isolation: Isolation) -> None:
-        """See `CircuitPeers.close`."""
-        super().close(isolation)
-        for key in [key for key in self._far if key[1] == isolation.key]:
-            del self._far[key]
-
-    def _open(self, address: OnionAddress, isolation: Isolation) -> Any:
-        key = address.public_key, isolation.key
-        if self._far.get(key) is not self._world.ends.get(address.public_key):
-            self._circuits.pop(key, None)
-        return super()._open(address, isolation)
-
-    async def _dial(self, key: tuple[bytes, str], isolation: Isolation) -> Any:
-        circuit = await super()._dial(key, isolation)
-        circuit.caller = attrs.evolve(circuit.caller, connection=self._world.dials)
-        self._far[key] = self._world.ends.get(key[0])
-        return circuit
-
-    async def _carry(self, circuit: Any, end: End, message: Request) -> object:
-        if isinstance(message, PutData):
-            await self._carried(circuit, end, len(message.data))
-        answer = await super()._carry(circuit, end, message)
-        if isinstance(answer, Data):
-            await self._carried(circuit, end, len(answer.data))
-        return answer
-
-    async def _carried(self, circuit: Any, end: End, size: int) -> None:
-        """Return when so many bytes are through, behind those that are under way already.
-
-        Raises:
-            Gone: the other end left meanwhile.
-        """
-        clock = self._world.clock
-        free_at = max(clock.seconds(), self._free_at.get(circuit, 0.0)) + size / CIRCUIT_RATE
-        self._free_at[circuit] = free_at
-        await clock.sleep(free_at - clock.seconds())
-        if not end.alive:
-            raise Gone
 
 
 class _Both:
@@ -112,6 +41,19 @@ class _Both:
     async def handle(self, request: Request, caller: Caller) -> Any:
         responder = self._store if isinstance(request, STORE_REQUESTS) else self._dht
         return await responder.handle(request, caller)
+
+
+class _CountedStore(Store):
+    """A store of which is counted how often a node put its records into the DHT again."""
+
+    def __init__(self, world: "ContentWorld", *others: Any) -> None:
+        super().__init__(*others)
+        self._world = world
+
+    def mark_republished(self, record: DueRecord, now: float, *, stored: bool = True) -> None:
+        """See `Store.mark_republished`."""
+        self._world.put_again += stored
+        super().mark_republished(record, now, stored=stored)
 
 
 class _LastingCard:
@@ -147,7 +89,7 @@ class StoringNode(SimNode):
         super().open()
         own = self.key.public_key
         prices = Prices(own, SIM.share_bits, SIM.record_bits)
-        self.store = Store(self.home, prices, Limits(), world.faults.append)
+        self.store = _CountedStore(world, self.home, prices, Limits(), world.faults.append)
         self.end.responder = _Both(
             self.service.responder, StoreResponder(self.store, clock.seconds, run_now)
         )
@@ -246,6 +188,7 @@ class ContentWorld(World):
     Attributes:
         faults: sentences of stores whose disk failed.
         kept: every node that did not leave for good, by its onion key.
+        put_again: records that their holders put into the DHT again.
     """
 
     def __init__(self, seed: int, home: Path, wired: int = WIRED) -> None:
@@ -253,6 +196,7 @@ class ContentWorld(World):
         self.home = home
         self.faults: list[str] = []
         self.kept: dict[bytes, StoringNode] = {}
+        self.put_again = 0
 
     def add(
         self,

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from bitsnode.content.errors import Unavailable
+from tests.sim.clock import VirtualClock
 from tests.sim.content import HOUR, Hour, sizes, stocked
-from tests.sim.content_churn import Presence, Stay, enough
+from tests.sim.content_churn import Churn, Presence, Stay, enough
 from tests.sim.content_world import ContentWorld
 from tests.sim.models import SESSION_SCALE, SESSION_SHAPE
 from tests.sim.shortcuts import content_shortcuts
@@ -56,6 +57,41 @@ def test_those_who_come_back_are_there_as_often_as_renewal_theory_says() -> None
     stay = Stay(gone=0.0, away=HOUR)
     late = Presence(stay, 200 * HOUR).after(200 * HOUR)
     assert late == pytest.approx(stay.mean / (stay.mean + stay.away), abs=0.015)
+
+
+class _Absent:
+    """As much of a node as churn needs."""
+
+    def __init__(self) -> None:
+        self.alive, self.gone, self.address = True, False, ""
+
+    def die(self) -> None:
+        self.alive = False
+
+    def come_back(self) -> None:
+        self.alive = True
+
+
+class _Place:
+    """As much of a world as churn needs, in which nobody is replaced."""
+
+    def __init__(self, nodes: int) -> None:
+        self.clock = VirtualClock(0.0)
+        self.kept = {number: _Absent() for number in range(nodes)}
+        self.doors: list[str] = []
+        self.living = [None]
+
+
+def test_nodes_leave_and_come_back_as_the_model_says() -> None:
+    """Of 4,000 nodes as many are there after 3, 6 and 9 hours as were told beforehand."""
+    place, stay = _Place(4000), Stay()
+    Churn(place, stay, random.Random(5), least=0)  # type: ignore[arg-type]
+    presence = Presence(stay, 9 * HOUR)
+    for hours in (3, 6, 9):
+        place.clock.run_until(hours * HOUR)
+        there = sum(node.alive for node in place.kept.values()) / 4000
+        assert there == pytest.approx(presence.after(hours * HOUR), abs=0.025)
+    assert sum(node.gone for node in place.kept.values()) > 400
 
 
 def test_the_chance_of_a_file_is_binomial() -> None:
