@@ -124,6 +124,14 @@ class GroupIndex:
                 self._refused.popitem(last=False)
         return taken
 
+    def restore(self, signed: SignedRecord, now: float) -> None:
+        """Take a record up that was saved: what has not changed is not saved again."""
+        short = short_id(signed.data)
+        if self.put(signed, now) or short in self._ids:
+            self._changed.discard(short)
+        else:
+            self._changed.add(short)  # it goes from the file too
+
     def has(self, short: bytes) -> bool:
         """Return whether the record of a short id is here."""
         return short in self._ids

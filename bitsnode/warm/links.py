@@ -131,7 +131,7 @@ class AskLinks:
             )
         except Refused as error:
             if error.code == FailureCode.UNKNOWN_REQUEST:  # it has no such links itself
-                self._members.failed(link.card.card.onion_key, self._clock.seconds())
+                self._members.of_no_use(link.card.card.onion_key, self._clock.seconds())
                 self._close(link)
             raise
         except CancelledError:
@@ -174,7 +174,7 @@ class AskLinks:
             return
         now = self._clock.seconds()
         if self._members.draw(link.place, self._links.keys(), now) is not None:
-            self._members.failed(link.card.card.onion_key, now)
+            self._members.of_no_use(link.card.card.onion_key, now)
             self._close(link)
 
     def stop(self) -> None:

@@ -50,10 +50,17 @@ class Members:
 
     def failed(self, onion_key: bytes, now: float) -> None:
         """Take note that a node did not answer."""
-        self._walked.pop(onion_key, None)
         least, most = self._retry
-        _, before = self._failed.pop(onion_key, (0.0, 0.0))
-        wait = min(most, max(least, 2 * before))
+        _, before = self._failed.get(onion_key, (0.0, 0.0))
+        self._leave(onion_key, now, min(most, max(least, 2 * before)))
+
+    def of_no_use(self, onion_key: bytes, now: float) -> None:
+        """Take note that a node answered and was of no use: it will not be soon."""
+        self._leave(onion_key, now, self._retry[1])
+
+    def _leave(self, onion_key: bytes, now: float, wait: float) -> None:
+        self._walked.pop(onion_key, None)
+        self._failed.pop(onion_key, None)
         self._failed[onion_key] = now + wait, wait
         if len(self._failed) > MAX_FAILED:
             self._failed.popitem(last=False)

@@ -20,6 +20,7 @@ from bitsnode.warm.handing_on import HandingOn
 from bitsnode.warm.index import GroupIndex
 from bitsnode.warm.link import AskLink
 from bitsnode.warm.links import AskLinks
+from bitsnode.warm.loading import Loading
 from bitsnode.warm.members import Members
 from bitsnode.warm.places import Place, wanted_places
 from bitsnode.warm.plan import PLAN, Plan
@@ -131,11 +132,14 @@ class WarmService:
             Repeating(clock, lambda: EXPIRE_SECONDS, self._expire),
         )
         self._saved = SavedIndex(path) if path is not None else None
-        self._load()
+        self._loading = Loading(clock, self._saved, self._index) if self._saved else None
+        self._take_own()
         dht.attach(self)
 
     def start(self) -> None:
-        """Begin to open links and to follow neighbours."""
+        """Begin to open links, to read the index that was saved, and to follow neighbours."""
+        if self._loading is not None:
+            self._loading.start()
         for repeating in self._repeating:
             repeating.start()
 
@@ -144,6 +148,8 @@ class WarmService:
         for repeating in self._repeating:
             repeating.stop()
         self._links.stop()
+        if self._loading is not None:
+            self._loading.stop()
         if self._saved is not None:
             self._save()
             self._saved.close()
@@ -251,6 +257,8 @@ class WarmService:
 
     async def _follow(self) -> None:
         """See what is new in our group; a node without a card is in none."""
+        if self._loading is not None and not self._loading.done:
+            return  # neighbours are asked for nothing that is on our disk
         known = self._dht.status().nodes > 0  # how large our group is
         if self._own_card() is not None and (known or self._up() > SETTLE_SECONDS):
             await self._gossip.look()
@@ -263,14 +271,6 @@ class WarmService:
         now = self._clock.seconds()
         for signed in self._dht.all_records():
             self._index.put(signed, now)
-
-    def _load(self) -> None:
-        """Take up what the last run left."""
-        now = self._clock.seconds()
-        if self._saved is not None:
-            for signed in self._saved.records():
-                self._index.put(signed, now)
-        self._take_own()
 
     async def _save_again(self) -> None:
         self._save()
