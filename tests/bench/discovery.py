@@ -2,7 +2,9 @@
 
 Ten nodes of a localnet, the link of each 450 ± 200 ms with 2 % of the segments lost
 (`tests/slow_links`), and a client that asks by one tier at a time. The baseline is the plain walk
-over circuits that must be opened first; the last rows have 30 % of the nodes blackholed.
+over circuits that must be opened first; one row has 30 % of the nodes blackholed. The first answers
+are those of processes that begin with a tor that is ready and nothing else, or with what an earlier
+run of theirs saved.
 """
 
 import contextlib
@@ -27,10 +29,14 @@ NODES = 10
 CONTENTS = 10
 DARK = 3  # nodes
 AGAIN, COLD = "walk over warm circuits", "walk over cold circuits"
+NEW = "first answer of a newcomer"
+KNOWN = "first answer of one that was here before"
 COUNTS = {"warm": 500, "recursive": 100, AGAIN: 40, COLD: 20}
 QUICK = {"warm": 20, "recursive": 8, AGAIN: 4, COLD: 2}
 GOALS = {"warm": 1.0}  # p95 in seconds
 GOAL_DARK = 1.5
+GOAL_FIRST = 30.0
+FIRST = 8  # processes that begin, of each kind
 
 
 @attrs.frozen
@@ -103,6 +109,29 @@ def _slow(directory: Path) -> Iterator[tuple[SlowNet, AskingClient]]:
             yield slow, client
 
 
+def _first(net: CliLocalnet, keys: list[str], count: int, home: Path | None) -> Times:
+    """Let processes begin one after the other, each with a question.
+
+    Args:
+        net: slow.
+        keys: of records that are there.
+        count: how many.
+        home: that all of them have, so that only the first of them knows nobody; None for none.
+    """
+    times, missed = [], 0
+    for number in range(count):
+        command = [sys.executable, "-m", "tests.slow_links.asker", str(net.directory)]
+        command += [node.onion for node in net.nodes[:3]]
+        command += ["--first", keys[number % len(keys)]]
+        command += ["--home", str(home)] if home is not None else []
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+        answer = json.loads(done.stdout)
+        times.append(answer["seconds"])
+        missed += not answer["records"]
+    times.sort()
+    return Times(statistics.median(times), times[min(count - 1, int(count * 0.95))], missed)
+
+
 def rows(options: Options) -> list[Row]:
     """Measure each tier; the plain walk last, for it opens and closes most circuits.
 
@@ -114,11 +143,18 @@ def rows(options: Options) -> list[Row]:
             keys = [content.key for content in slow.contents]
             client.ask(AGAIN, keys, 1)
             found = {tier: client.ask(tier, keys, count) for tier, count in counts.items()}
+            first = 2 if options.quick else FIRST
+            came = {NEW: _first(slow.net, keys, first, None)}
+            home = Path(name) / "known"
+            home.mkdir(mode=0o700)
+            _first(slow.net, keys, 1, home)
+            came[KNOWN] = _first(slow.net, keys, first, home)
             for link in slow.links[:DARK]:
                 link.dark = True
             dark = client.ask("warm", keys, counts["warm"])
     base = found[COLD]
     table = [_row(tier, times, base, GOALS.get(tier)) for tier, times in found.items()]
+    table += [_row(what, times, base, GOAL_FIRST) for what, times in came.items()]
     return [*table, _row(f"warm, {DARK} of {NODES} nodes blackholed", dark, base, GOAL_DARK)]
 
 

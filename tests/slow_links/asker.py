@@ -3,9 +3,13 @@
 It has the program's own rooms and no home: it stands for a node that only asks. It joins, says
 ``{"ready": …}`` when its links are open, waits for a line on its standard input, asks, and prints
 what each question took. Commands hide tiers from each other; this does not.
+
+With ``--first KEY`` it asks at once, before it knows anybody, and prints the seconds from a tor
+that is ready to the first answer; with ``--home`` it may have been there before.
 """
 
 import argparse
+import contextlib
 import json
 import secrets
 import sys
@@ -14,13 +18,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 from twisted.internet.threads import deferToThread
 
 from bitsnode.config import LOCAL, Settings
 from bitsnode.dht.contacts import address_of
-from bitsnode.dht.service import DhtService
+from bitsnode.dht.service import DhtService, NoPeers
 from bitsnode.ids import distance
 from bitsnode.own_tor import own_tor
 from bitsnode.peer.client import PeerClient
@@ -107,6 +111,25 @@ class Asker:
         while len(self._warm.links()) < links:
             await deferLater(self._reactor, LOOK)
 
+    async def first(self, onions: list[str], key: bytes) -> tuple[float, int]:
+        """Join and ask side by side; return seconds to the first answer, and its records."""
+        await self._tor.start()
+        begun = self._reactor.seconds()
+        self._dht.start()
+        self._warm.start()
+        given = [OnionAddress.parse(onion) for onion in onions]
+        joining = Deferred.fromCoroutine(self._dht.bootstrap(given))
+        try:
+            while True:
+                with contextlib.suppress(NoPeers):
+                    found = await self._warm.find(key, own_index=False)
+                    if found.records:
+                        return self._reactor.seconds() - begun, len(found.records)
+                await deferLater(self._reactor, LOOK)
+        finally:
+            joining.addErrback(lambda failure: failure.trap(CancelledError))
+            joining.cancel()
+
     async def leave(self) -> None:
         """Stop all."""
         await self._warm.stop()
@@ -157,8 +180,12 @@ def _say(**what: object) -> None:
 
 async def _run(reactor: Any, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="bits-asker-") as name:
-        asker = Asker(reactor, options.directory, Path(name))
+        asker = Asker(reactor, options.directory, options.home or Path(name))
         try:
+            if options.first is not None:
+                seconds, records = await asker.first(options.onions, bytes.fromhex(options.first))
+                _say(seconds=round(seconds, 4), records=records)
+                return
             await asker.join(options.onions, options.links)
             _say(ready=options.links)
             while line := await deferToThread(sys.stdin.readline):
@@ -177,6 +204,8 @@ def main() -> None:
     parser.add_argument("directory", type=Path, help="of a running localnet")
     parser.add_argument("onions", nargs="+", help="nodes to join by")
     parser.add_argument("--links", type=int, default=LEAST_LINKS, help="to wait for")
+    parser.add_argument("--first", metavar="KEY", help="ask for this key at once, and end")
+    parser.add_argument("--home", type=Path, help="a folder that is kept")
     options = parser.parse_args()
     react(lambda reactor: Deferred.fromCoroutine(_run(reactor, options)), ())
 

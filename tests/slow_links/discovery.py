@@ -111,6 +111,11 @@ class SlowNet:
         self.contents: list[Content] = []
         self.reader: CliNode
 
+    @property
+    def net(self) -> CliLocalnet:
+        """The localnet, whose links are slow now."""
+        return self._net
+
     def __enter__(self) -> "SlowNet":
         """Send the nodes through proxies, publish, and start the reader."""
         self._slow.__enter__()
