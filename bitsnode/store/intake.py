@@ -205,7 +205,7 @@ class Intake:
             paid=upload.paid,
             record_key=records.key_of(None, signed),
         )
-        due = int(now) + records.REPUBLISH
+        due = records.due_after(now)
         if self._shelf.add(upload.name, upload.descriptor, share, signed, due):
             return True
         self._shelf.attach(header.key, signed, due)

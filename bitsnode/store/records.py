@@ -1,5 +1,6 @@
 """The DHT records that a holder puts out again for as long as it keeps the share."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,10 +12,19 @@ from bitsnode.wire.record import SignedRecord
 MOST_RECORDS: Final = 8  # of one share; a provider and a placement record are usual
 # Storers keep a record until it expires, but storers come and go: half a day is well below the
 # day after which Kademlia (§2.5) expects a republish.
-REPUBLISH: Final = 12 * 3600  # seconds
+REPUBLISH: Final = 12 * 3600  # seconds, a quarter more or less
 RETRY: Final = 600  # seconds after which a record that nobody took is due again
 
 Slots = Mapping[tuple[int, bytes], tuple[int, int]]  # (kind, slot) -> (sequence, bytes)
+
+
+def due_after(now: float) -> int:
+    """Return when a record is put again that is in the DHT now, in Unix seconds.
+
+    Drawn by lot: one publish gives the same records to all its holders at the same time, who would
+    put them again together for ever.
+    """
+    return int(now) + REPUBLISH * 3 // 4 + secrets.randbelow(REPUBLISH // 2)
 
 
 def parse_records(data: Sequence[bytes], *, bits: int, now: float) -> list[SignedRecord]:

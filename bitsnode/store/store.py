@@ -4,7 +4,6 @@ Every method may wait for the disk, so none belongs on the reactor's thread but 
 and `Store.fault`.
 """
 
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -159,7 +158,7 @@ class Store:
         self._check_denied(key)
         signed = records.parse_records(request.records, bits=self._record_bits, now=now)
         with self._faults.refusing():
-            self._shelf.attach(key, signed, int(now) + records.REPUBLISH)
+            self._shelf.attach(key, signed, records.due_after(now))
 
     def read(self, request: ReadShare, now: float) -> Data:
         """Return a stretch of a share.
@@ -195,13 +194,9 @@ class Store:
 
     def mark_republished(self, record: DueRecord, now: float, *, stored: bool = True) -> None:
         """Note that a record was put into the DHT, or that no node took it."""
-        if stored:
-            # spread out, so that the records of one publish do not go out together for ever
-            wait = records.REPUBLISH * 3 // 4 + secrets.randbelow(records.REPUBLISH // 2)
-        else:
-            wait = records.RETRY
+        due = records.due_after(now) if stored else int(now) + records.RETRY
         with self._faults.noting():
-            self._shelf.index.postpone(record, int(now) + wait)
+            self._shelf.index.postpone(record, due)
 
     def sweep(self, now: float) -> Swept:
         """Let go of what has expired, stalled or no longer fits, and of orphans."""

@@ -22,6 +22,8 @@ from bitsnode.wire.messages import (
     PutData,
 )
 
+LEAST, MOST = REPUBLISH * 3 // 4, REPUBLISH * 5 // 4  # seconds between two puts of a record
+
 
 def expect(code: int):
     """A context that expects a refusal with this code."""
@@ -270,12 +272,12 @@ def test_records_are_due_for_republishing_until_the_lease_ends(store):
     """Records come back every half day or so, and go with their share."""
     share, record = SampleShare.make(), sample_record()
     share.upload(store, record)
-    assert store.records_due(NOW + REPUBLISH - 1) == []
-    (due,) = store.records_due(NOW + REPUBLISH)
+    assert store.records_due(NOW + LEAST - 1) == []
+    (due,) = store.records_due(NOW + MOST)
     assert due.data == record.data
-    store.mark_republished(due, NOW + REPUBLISH)
-    assert store.records_due(NOW + REPUBLISH + REPUBLISH // 2) == []
-    assert store.records_due(NOW + 3 * REPUBLISH) == [due]
+    store.mark_republished(due, NOW + MOST)
+    assert store.records_due(NOW + MOST + LEAST - 1) == []
+    assert store.records_due(NOW + 2 * MOST) == [due]
     store.sweep(NOW + DAY)
     assert store.records_due(NOW + 3 * REPUBLISH) == []
 
@@ -283,9 +285,22 @@ def test_records_are_due_for_republishing_until_the_lease_ends(store):
 def test_a_record_that_no_node_took_is_due_again_soon(store):
     """A failed republish is tried again in minutes, not half a day later."""
     SampleShare.make().upload(store, sample_record())
-    (due,) = store.records_due(NOW + REPUBLISH)
-    store.mark_republished(due, NOW + REPUBLISH, stored=False)
-    assert store.records_due(NOW + REPUBLISH + 600) == [due]
+    (due,) = store.records_due(NOW + MOST)
+    store.mark_republished(due, NOW + MOST, stored=False)
+    assert store.records_due(NOW + MOST + 600) == [due]
+
+
+def test_holders_of_one_publish_put_its_records_at_times_of_their_own(store):
+    """What was stored in one moment is not due in one moment, nor is what was attached."""
+    shares = [SampleShare.make() for _ in range(40)]
+    for share in shares[:20]:
+        share.upload(store, sample_record())
+    for share in shares[20:]:
+        share.upload(store)
+        store.attach(AttachRecords(*attrs.astuple(share.key), (sample_record().data,)), NOW)
+    middle = len(store.records_due(NOW + REPUBLISH))
+    assert store.records_due(NOW + LEAST - 1) == []
+    assert 0 < middle < 40 == len(store.records_due(NOW + MOST))
 
 
 def test_attached_records_replace_older_ones_of_their_slot(store):
@@ -297,7 +312,7 @@ def test_attached_records_replace_older_ones_of_their_slot(store):
     store.attach(AttachRecords(*place, (newer.data,)), NOW)
     with expect(FailureCode.STALE):
         store.attach(AttachRecords(*place, (sample_record(sequence=2).data,)), NOW)
-    assert [due.data for due in store.records_due(NOW + REPUBLISH)] == [newer.data]
+    assert [due.data for due in store.records_due(NOW + MOST)] == [newer.data]
     assert store.counters().used == store.holdings()[0].charge
 
 
