@@ -142,7 +142,8 @@ def puts(world: World, count: int) -> list[Stored]:
     stored: list[Stored] = []
     while len(stored) < count:
         batch = min(_at_once(world), count - len(stored))
-        nodes = [world.draws.choice(world.living) for _ in range(batch)]
+        joined = world.joined
+        nodes = [world.draws.choice(joined) for _ in range(batch)]
         work = [put(world, node, secrets.token_bytes(32)) for node in nodes]
         stored += world.run_all(work)
     return stored
