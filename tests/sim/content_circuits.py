@@ -3,8 +3,6 @@
 import weakref
 from typing import Any
 
-import attrs
-
 from bitsnode.wire.messages import Data, PutData, Request
 from onion.address import OnionAddress
 from onion.isolation import Isolation
@@ -17,8 +15,7 @@ FETCHING = "fetch"  # the purpose of a fetch's isolation
 class StoreCircuits(CircuitPeers):
     """Circuits on which a stretch of a share takes its time, one after the other.
 
-    Each circuit is a connection of its own to the one who answers, and one to a node that left
-    and came back is a new one.
+    One to a node that left and came back is a new one.
 
     Attributes:
         asked: questions of fetches.
@@ -57,7 +54,6 @@ class StoreCircuits(CircuitPeers):
 
     async def _dial(self, key: tuple[bytes, str], isolation: Isolation) -> Any:
         circuit = await super()._dial(key, isolation)
-        circuit.caller = attrs.evolve(circuit.caller, connection=self._world.dials)
         self._far[key] = self._world.ends.get(key[0])
         return circuit
 

@@ -215,7 +215,8 @@ class CircuitPeers:
     async def _dial(self, key: _Key, isolation: Isolation) -> _Circuit:
         fabric = self._fabric
         fabric.dials += 1
-        wired = fabric.dials % fabric.wired == 0
+        number = fabric.dials
+        wired = number % fabric.wired == 0
         end = fabric.ends.get(key[0])
         cold = fabric.times.cold()
         if end is None or not end.alive or cold > SIM.connect_seconds:
@@ -227,7 +228,7 @@ class CircuitPeers:
         card = SignedCard.parse(
             data, network=SIM.name, puzzle_bits=SIM.card_bits, now=fabric.clock.seconds()
         )
-        circuit = _Circuit(wire, Caller(1, shown), card, fabric.clock.seconds())
+        circuit = _Circuit(wire, Caller(number, shown), card, fabric.clock.seconds())
         self._circuits[key] = circuit
         if len(self._circuits) > MOST_CIRCUITS:
             self._circuits.popitem(last=False)

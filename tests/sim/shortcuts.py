@@ -1,6 +1,7 @@
 """What the simulation does cheaper than the program, and nothing else.
 
-- Randomness of `secrets` comes from the seed, so that a run can be repeated.
+- Randomness of `secrets`, its `SystemRandom` included, comes from the seed, so that a run can be
+  repeated.
 - A signature that was found good is not computed again: a thousand nodes check the same bytes.
   Profiled at 1,000 nodes, signatures took four fifths of the time without this.
 - Garbage is looked for rarely: there are millions of objects, and hardly any cycles.
@@ -8,7 +9,7 @@
 
 And with content, in `content_shortcuts`:
 
-- `secrets.SystemRandom` and new signing keys are drawn from the seed as well.
+- New signing keys are drawn from the seed as well.
 - Nothing waits for the disk: no fsync, and SQLite's ``synchronous`` is off. A killed process would
   lose what a real node does not; here processes are not killed.
 - What takes long is done at once, in the same thread (`bitsnode.content.testing.run_now`).
@@ -47,6 +48,7 @@ def shortcuts(seed: int) -> Iterator[None]:
     gc.set_threshold(500_000, 50, 100)
     with (
         patch.object(secrets, "_sysrand", random.Random(seed)),
+        patch.object(secrets, "SystemRandom", lambda: secrets._sysrand),
         patch.object(SignedCard, "parse", _remembering(SignedCard, "card")),
         patch.object(SignedRecord, "parse", _remembering(SignedRecord, "record")),
     ):
@@ -61,7 +63,6 @@ def content_shortcuts(seed: int) -> Iterator[None]:
     """Take the shortcuts of `shortcuts`, and those of content, while inside."""
     with (
         shortcuts(seed),
-        patch.object(secrets, "SystemRandom", lambda: secrets._sysrand),
         patch.object(nacl.signing.SigningKey, "generate", _drawn_key),
         patch.object(os, "fsync", lambda _descriptor: None),
         patch("bitsnode.store.store.Index", partial(Index, open_database=_unsynced)),
