@@ -8,22 +8,40 @@ requests that came in one go, whether or not anybody takes the answers.
 
 # mypy: disallow-untyped-calls=False, disallow-subclassing-any=False
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from bitsnode.web.errors import BadRequest, Refused, TooLarge
+from bitsnode.web.limits import Limits
 from bitsnode.web.target import MAX_BODY
-
-if TYPE_CHECKING:
-    from bitsnode.web.site import ShopSite
 
 MAX_LINE: Final = 4_096  # bytes of the request line and of each header
 MAX_HEAD: Final = 16 * 1024  # bytes of all of them
 MAX_HEADERS: Final = 64
 FLUSH_SECONDS: Final = 60  # for what was written to be taken, when a connection is closed
+
+
+class ChannelSite(Protocol):
+    """What a connection needs of the site."""
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of the shop."""
+
+    def seconds(self) -> float:
+        """Unix time."""
+
+    def opened(self, channel: "ShopChannel") -> None:
+        """Count a connection."""
+
+    def closed(self, channel: "ShopChannel") -> None:
+        """Count it no more."""
+
+    def refusal(self, error: Refused) -> bytes:
+        """Return the bytes that answer what is no whole request."""
 
 
 class ShopChannel(HTTPChannel):
@@ -37,7 +55,7 @@ class ShopChannel(HTTPChannel):
     MAX_LENGTH = MAX_LINE
     totalHeadersSize = MAX_HEAD
     maxHeaders = MAX_HEADERS
-    site: "ShopSite"
+    site: ChannelSite
 
     def __init__(self) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 # mypy: disallow-untyped-calls=False
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
@@ -16,8 +16,15 @@ from bitsnode.web.errors import TooLarge
 from bitsnode.web.target import MAX_BODY
 from bitsnode.web.visit import Visit
 
-if TYPE_CHECKING:
-    from bitsnode.web.site import ShopSite
+
+class RequestSite(Protocol):
+    """What a request needs of the site."""
+
+    def serve(self, request: "ShopRequest") -> None:
+        """Let a page answer."""
+
+    def failed(self, request: "ShopRequest", failure: Failure) -> None:
+        """Answer a request that no page could answer."""
 
 
 class ShopRequest(Request):
@@ -39,6 +46,10 @@ class ShopRequest(Request):
         """The connection."""
         return cast(ShopChannel, self.channel)
 
+    @property
+    def _shop(self) -> RequestSite:
+        return cast(RequestSite, self.site)
+
     def handleContentChunk(self, data: bytes) -> None:
         """Take a part of the body, whose length nobody may have told."""
         self._received += len(data)
@@ -58,11 +69,11 @@ class ShopRequest(Request):
 
     def process(self) -> None:
         """Let the site answer."""
-        self.site = self.shop_channel.site
+        self.site = self.shop_channel.site  # type: ignore[assignment]
         self.prepath = []
         self.postpath = self.path[1:].split(b"/")
         try:
-            self.site.serve(self)
+            self._shop.serve(self)
         except Exception:
             self.processingFailed(Failure())
 
@@ -75,9 +86,8 @@ class ShopRequest(Request):
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer with a page that says nothing of the reason, or break off what was begun."""
-        shop = cast("ShopSite", self.site)
         if not self._disconnected:
-            shop.failed(self, reason)
+            self._shop.failed(self, reason)
         return reason
 
     def head(self, status: int, headers: Headers) -> None:
