@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import CancelledError
 from twisted.logger import LogLevel, globalLogPublisher
 
 from bitsnode.errors import BitsError
@@ -199,15 +198,10 @@ class Library:
         try:
             await reader.content.get(file.link, output, None, lambda _event: None)
             wrong = hashlib.sha256(output.read_bytes()).digest() != file.sha256
-        except CancelledError:  # the reader left
-            self._under_way -= 1
-            raise
         except BitsError as error:
             failure = type(error).__name__
-        except BaseException:
+        finally:  # also when the reader left
             self._under_way -= 1
-            raise
-        self._under_way -= 1
         reader.reading = False
         output.unlink(missing_ok=True)
         self._outcomes.append(
