@@ -296,7 +296,8 @@ class RoutingTable:
                 self._spare(bucket, contact)
                 return
         bucket.contacts[key] = contact
-        self._trim(bucket)
+        for crowded in self._buckets.values():  # a sibling that comes makes another one no sibling
+            self._trim(crowded)
 
     def _trim(self, bucket: _Bucket) -> None:
         """Make spares of some that are siblings no more, if a bucket has k beside its siblings.

@@ -162,6 +162,15 @@ def test_the_nearest_are_kept_whatever_bucket_they_are_in(make):
     assert table.nearest(OWN, 10, make.now) == cards[:10]
 
 
+def test_a_bucket_gives_up_the_siblings_that_are_siblings_no_more(make):
+    """While few are known all are siblings; once nearer ones are, a far bucket keeps its k."""
+    table = RoutingTable(OWN, k=2, siblings=10)
+    far, near = cards_of_bucket(make, 0, 10), cards_of_bucket(make, 3, 10)
+    for number, card in enumerate([*far, *near]):
+        table.answered(card, make.now + number)
+    assert keys(table.contacts()) == {card.card.onion_key for card in [*far[:2], *near]}
+
+
 def test_who_comes_later_and_nearer_displaces_nobody_who_is_there(make):
     """Nodes that somebody ground to be near us do not push out the contacts of a far bucket."""
     table = RoutingTable(OWN, k=4, siblings=10)
