@@ -4,7 +4,9 @@
   repeated.
 - A signature that was found good is not computed again: a thousand nodes check the same bytes.
   Profiled at 1,000 nodes, signatures took four fifths of the time without this.
-- Garbage is looked for rarely: there are millions of objects, and hardly any cycles.
+- Garbage is looked for rarely, and a `Failure` keeps no traceback: each is a cycle of some 150
+  objects. At 100 nodes that were 3.6 million objects of garbage an hour, and now they are ten
+  thousand; an hour takes 21 seconds of CPU instead of 29.
 - Contacts and records are saved in memory instead of in a thousand SQLite files.
 
 And with content, in `content_shortcuts`:
@@ -30,6 +32,7 @@ from typing import Any
 from unittest.mock import patch
 
 import nacl.signing
+from twisted.python.failure import Failure
 
 from bitsnode.dht.anchors import Anchor
 from bitsnode.dht.records import Changes
@@ -45,10 +48,11 @@ MOST_KNOWN = 1 << 12  # cards, and as many records, remembered as checked: those
 def shortcuts(seed: int) -> Iterator[None]:
     """Take the shortcuts while inside."""
     thresholds = gc.get_threshold()
-    gc.set_threshold(500_000, 50, 100)
+    gc.set_threshold(2_000_000, 50, 100)
     with (
         patch.object(secrets, "_sysrand", random.Random(seed)),
         patch.object(secrets, "SystemRandom", lambda: secrets._sysrand),
+        patch.object(Failure, "__init__", _without_traceback(Failure.__init__)),
         patch.object(SignedCard, "parse", _remembering(SignedCard, "card")),
         patch.object(SignedRecord, "parse", _remembering(SignedRecord, "record")),
     ):
@@ -68,6 +72,18 @@ def content_shortcuts(seed: int) -> Iterator[None]:
         patch("bitsnode.store.store.Index", partial(Index, open_database=_unsynced)),
     ):
         yield
+
+
+def _without_traceback(init: Any) -> Any:
+    """Return ``Failure.__init__`` that lets go of the frames through which an exception came."""
+
+    def made(self: Failure, *given: Any, **named: Any) -> None:
+        init(self, *given, **named)
+        self.tb = None
+        if isinstance(self.value, BaseException):
+            self.value.__traceback__ = self.value.__context__ = None
+
+    return made
 
 
 def _drawn_key() -> nacl.signing.SigningKey:
