@@ -11,6 +11,9 @@ from typing import Final
 from bitsnode.ids import DIGEST_SIZE, ID_BITS
 
 SLACK: Final = 1.25  # times that an estimate must pass a limit before the groups change
+# An index reckons with so many times fewer nodes than a question does. Nodes differ in how many
+# they think there are; who is asked must have what the asker takes to be of its group.
+KEPT: Final = 2.0
 
 
 def group_bits(nodes: float, least_nodes: int, most_bits: int) -> int:
@@ -38,6 +41,18 @@ def settled_bits(before: int, nodes: float, least_nodes: int, most_bits: int) ->
     low = group_bits(nodes / SLACK, least_nodes, most_bits)
     high = group_bits(nodes * SLACK, least_nodes, most_bits)
     return before if low <= before <= high else group_bits(nodes, least_nodes, most_bits)
+
+
+def kept_bits(before: int, nodes: float, least_nodes: int, most_bits: int) -> int:
+    """Return the bits of what an index holds: the group, and most often its other half as well.
+
+    Args:
+        before: bits until now.
+        nodes: the estimate now.
+        least_nodes: see `group_bits`.
+        most_bits: see `group_bits`.
+    """
+    return settled_bits(before, nodes / KEPT, least_nodes, most_bits)
 
 
 def group_of(point: bytes, bits: int) -> int:

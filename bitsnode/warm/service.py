@@ -15,7 +15,7 @@ from bitsnode.ids import DIGEST_SIZE
 from bitsnode.warm.asking import Dht, OwnCard, Peers
 from bitsnode.warm.finding import Finding, Found, Tier
 from bitsnode.warm.gossip import LOOK_SECONDS, Gossip
-from bitsnode.warm.groups import group_of, point_in, settled_bits
+from bitsnode.warm.groups import group_of, kept_bits, point_in, settled_bits
 from bitsnode.warm.handing_on import HandingOn
 from bitsnode.warm.index import GroupIndex
 from bitsnode.warm.link import AskLink
@@ -243,10 +243,12 @@ class WarmService:
         own = self._own_card()
         status = self._dht.status()
         nodes = float(max(status.nodes, status.contacts + 1))
-        bits = settled_bits(self._bits, nodes, self._plan.group_nodes, self._plan.group_bits)
+        limits = self._plan.group_nodes, self._plan.group_bits
+        bits = settled_bits(self._bits, nodes, *limits)
         own_id = own.card.node_id if own is not None else None
         if own_id is not None:
-            place = Place(bits, group_of(own_id, bits))
+            kept = kept_bits(self._index.place.bits, nodes, *limits)
+            place = Place(kept, group_of(own_id, kept))
             if place != self._index.place:
                 self._index.keep_only(place)
                 self._gossip.begin_anew()

@@ -18,6 +18,7 @@ from typing import Final
 
 import attrs
 
+from bitsnode.warm.groups import KEPT
 from bitsnode.warm.plan import PLAN
 from tests.sim.models import SESSION_SCALE, SESSION_SHAPE
 
@@ -49,6 +50,7 @@ class Plan:
         known: nodes of a group that a walk yields, of which links are drawn until they are gone.
         most_bits: of the names of groups.
         members: a group has twice as many at most, until there are 2^most_bits groups.
+        kept: times that an index reckons with fewer nodes than a question.
         ping: seconds between two pings of a link.
         ping_limit: seconds after which a ping counts as lost.
         redial: seconds from there until another link is open.
@@ -71,6 +73,7 @@ class Plan:
     known: int = PLAN.kept_cards
     most_bits: int = PLAN.group_bits
     members: int = PLAN.group_nodes
+    kept: float = KEPT
     ping: float = PLAN.ping
     ping_limit: float = PLAN.ping_answer
     redial: float = 20.0
@@ -87,13 +90,17 @@ class Plan:
     index: int = PLAN.index_bytes
     mature: float = PLAN.settled
 
-    def bits(self, nodes: int) -> int:
+    def bits(self, nodes: float) -> int:
         """Return how many bits name a group."""
         return max(0, min(self.most_bits, math.floor(math.log2(nodes / self.members))))
 
-    def groups(self, nodes: int) -> int:
+    def groups(self, nodes: float) -> int:
         """Return how many groups there are."""
         return 1 << self.bits(nodes)
+
+    def kept_share(self, nodes: int) -> float:
+        """Return which share of all records an index would hold if it had room."""
+        return 1 / self.groups(nodes / self.kept)
 
 
 @attrs.frozen

@@ -59,13 +59,13 @@ class Upkeep:
 
 def index_bytes(plan: Plan, network: Network) -> float:
     """Return the bytes of records that a member keeps for its group."""
-    ours = network.nodes * network.records / plan.groups(network.nodes)
+    ours = network.nodes * network.records * plan.kept_share(network.nodes)
     return min(plan.index, ours * RECORD_BYTES)
 
 
 def index_share(plan: Plan, network: Network) -> float:
     """Return which share of its group's records a member has room for."""
-    ours = network.nodes * network.records / plan.groups(network.nodes) * RECORD_BYTES
+    ours = network.nodes * network.records * plan.kept_share(network.nodes) * RECORD_BYTES
     return min(1.0, plan.index / ours) if ours else 1.0
 
 

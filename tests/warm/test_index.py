@@ -5,10 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bitsnode.errors import BitsError
 from bitsnode.ids import ID_BITS
-from bitsnode.warm.groups import group_bits, group_of, near_depths, point_in, settled_bits
+from bitsnode.warm.groups import (
+    group_bits,
+    group_of,
+    kept_bits,
+    near_depths,
+    point_in,
+    settled_bits,
+)
 from bitsnode.warm.index import GroupIndex, reread, short_id, worth_of
 from bitsnode.warm.places import Place, wanted_places
 from bitsnode.warm.plan import PLAN
@@ -39,6 +48,20 @@ def test_a_wavering_estimate_does_not_move_the_groups() -> None:
     assert settled_bits(5, 1250, 40, 6) == 5
     assert settled_bits(4, 1700, 40, 6) == 5
     assert settled_bits(0, 1_000_000, 40, 6) == 6
+
+
+@given(
+    doublings=st.floats(5, 14),
+    ratio=st.floats(0.8, 1.25),
+    asked=st.integers(0, 6),
+    kept=st.integers(0, 6),
+)
+def test_who_is_asked_has_the_askers_group_although_their_estimates_differ(
+    doublings: float, ratio: float, asked: int, kept: int
+) -> None:
+    """Whatever each of the two thought before: an index has no fewer keys than a group."""
+    nodes = 2.0**doublings
+    assert kept_bits(kept, nodes * ratio, 40, 6) <= settled_bits(asked, nodes, 40, 6)
 
 
 def test_points_are_in_their_groups() -> None:
