@@ -6,7 +6,6 @@ each newcomer that is one of the k nearest. Nothing secret passes: it could have
 """
 
 import secrets
-from bisect import bisect
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -106,8 +105,19 @@ class Handover:
         found: list[SignedRecord] = []
         for key in self._records.nearest_keys(MAX_KEYS):
             at = int.from_bytes(key, "big")
-            near = sorted([point ^ at for point in others])
-            we_are, they_are = bisect(near, ours ^ at), bisect(near, theirs ^ at)
-            if we_are < HANDERS and they_are + (ours ^ at < theirs ^ at) < K:
+            if _fewer_nearer(HANDERS, others, at, ours) and _fewer_nearer(
+                K - (ours ^ at < theirs ^ at), others, at, theirs
+            ):
                 found += self._records.get(key, now)
         return found
+
+
+def _fewer_nearer(count: int, others: list[int], at: int, point: int) -> bool:
+    """Return whether fewer than so many others are as near to a key as a point is."""
+    gap, nearer = point ^ at, 0
+    for other in others:
+        if other ^ at <= gap:
+            nearer += 1
+            if nearer == count:  # most often after few of them: we keep more than is ours to give
+                return False
+    return True

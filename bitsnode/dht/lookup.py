@@ -8,7 +8,7 @@ any order. `bitsnode.dht.paths` runs several that share no node.
 """
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from itertools import islice
 from typing import Final
@@ -106,11 +106,13 @@ class Walk:
     def _is_done(self) -> bool:
         if self._questions >= self._most:
             return not self._asked
-        window = self._window()
-        if any(self._states[key] not in _SETTLED for key in window):
-            return False
+        settled = 0
+        for key in self._window():
+            if self._states[key] not in _SETTLED:
+                return False
+            settled += 1
         slow = self._claims.slow
-        return len(window) == self._k or not slow or slow.isdisjoint(k for _, k in self._order)
+        return settled == self._k or not slow or slow.isdisjoint(k for _, k in self._order)
 
     @property
     def answered(self) -> list[SignedCard]:
@@ -159,11 +161,16 @@ class Walk:
             self._claims.slow.add(onion_key)
         return self._next()
 
-    def _window(self) -> list[bytes]:
+    def _window(self) -> Iterator[bytes]:
+        """Yield the k nearest that are not slow."""
         # a slow one holds no place, whichever walk asked it: else nobody is asked in its stead
-        slow = self._claims.slow
-        near = self._order[: self._k + len(slow)]
-        return [key for _, key in near if key not in slow][: self._k]
+        slow, left = self._claims.slow, self._k
+        for _, key in self._order:
+            if key not in slow:
+                yield key
+                left -= 1
+                if not left:
+                    return
 
     def _set(self, key: bytes, state: _State) -> None:
         before = self._states.get(key)

@@ -138,7 +138,10 @@ class Lookups:
 
         async def ask(other: SignedCard) -> list[SignedCard]:
             found = self._questions.find_node(other, point, isolation)
-            return (await self._watch(other, isolation, found)).cards
+            cards = (await self._watch(other, isolation, found)).cards
+            if any(named.card.onion_key == card.card.onion_key for named in cards):
+                walk.end()
+            return cards
 
         start.sort(key=lambda other: distance(other.card.node_id, point))
         own = self._own_card()

@@ -47,6 +47,7 @@ class Paths:
         self._k = k
         self._claims = Claims()
         self._owners: dict[bytes, Walk] = {}
+        self._ended = False
         self._walks = [
             Walk(
                 target,
@@ -62,8 +63,12 @@ class Paths:
 
     @property
     def done(self) -> bool:
-        """Whether every path has come to its end."""
-        return all(walk.done for walk in self._walks)
+        """Whether every path has come to its end, or it was said to be enough."""
+        return self._ended or all(walk.done for walk in self._walks)
+
+    def end(self) -> None:
+        """Be done with what is known: nobody else is asked."""
+        self._ended = True
 
     @property
     def answered(self) -> list[SignedCard]:
@@ -107,4 +112,4 @@ class Paths:
         for walk, cards in asked:
             for card in cards:
                 self._owners[card.card.onion_key] = walk
-        return [card for _, cards in asked for card in cards]
+        return [] if self._ended else [card for _, cards in asked for card in cards]

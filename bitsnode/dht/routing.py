@@ -66,7 +66,7 @@ class Contact:
     def _due(self) -> float:
         if not self.failures:
             return self.tried + max(CHECK_SECONDS, min(self.known_for / 2, MAX_CHECK_SECONDS))
-        return self.tried + CHECK_SECONDS * (1 << min(self.failures, CHECK_BACKOFF))
+        return self.tried + CHECK_SECONDS * (1 << min(self.failures - 1, CHECK_BACKOFF))
 
     @property
     def known_for(self) -> float:
@@ -188,13 +188,18 @@ class RoutingTable:
         return room or self._dead(bucket) is not None or self._is_sibling(card.card.node_id)
 
     def nearest(self, target: bytes, count: int, now: float) -> list[SignedCard]:
-        """Return the cards of up to ``count`` live contacts, nearest to ``target`` first."""
+        """Return the cards of up to ``count`` live contacts, nearest to ``target`` first.
+
+        Those that did not answer the last time are left out while there are enough others: half
+        of the nodes named under churn were gone before that.
+        """
         found: list[SignedCard] = []
         for ring in self._rings(target):
-            found += _nearest(_live(ring, now), target, count - len(found))
+            proven = [one for one in ring if not one.failures and now < one.expires]
+            found += _nearest(proven, target, count - len(found))
             if len(found) >= count:
-                break
-        return found
+                return found
+        return _nearest(self.live(now), target, count)
 
     def beginnings(self, target: bytes, count: int, now: float) -> list[SignedCard]:
         """Return where to begin a walk: live contacts, or all there are when none seems alive."""
@@ -227,19 +232,20 @@ class RoutingTable:
                 if spare.card.card.expires <= now:
                     del bucket.spares[key]
 
-    def refresh_targets(self, noise: bytes, *, full: bool = True) -> list[bytes]:
-        """Return a point in the range of each bucket farther than our k nearest (§2.3).
+    def refresh_targets(self, noise: bytes) -> list[bytes]:
+        """Return a point in the range of each bucket that lacks contacts (§2.3).
 
-        The nearer ones are refreshed by a walk to our own id, which finds all in them.
+        Those nearer than our k nearest are refreshed by a walk to our own id, which finds all in
+        them; those that are full by checking their contacts, which costs less than a walk.
 
         Args:
             noise: 32 random bytes, which choose the points.
-            full: of buckets that are full, too.
         """
         own, free = int.from_bytes(self._own_id, "big"), int.from_bytes(noise, "big")
         targets = []
         for index in range(self._home_bucket()):
-            if not full and len(self._buckets[index].contacts) >= self._k:
+            contacts = self._buckets[index].contacts.values()
+            if sum(contact.alive for contact in contacts) >= self._k:
                 continue
             bit = 1 << (ID_BITS - 1 - index)
             targets.append(((own ^ bit) & -bit | free & (bit - 1)).to_bytes(ID_BITS // 8, "big"))

@@ -69,7 +69,6 @@ class Upkeep:
         self._retry_wait = SOON
         self._home_wait = SOON
         self._refresh_wait = 15 * SOON
-        self._refreshed = False
         self._next_due = 0.0
         self._retry = Repeating(clock, self._given_wait, self._dial_given)
         self._home = Repeating(clock, lambda: self._home_wait, self._walk_home)
@@ -161,7 +160,7 @@ class Upkeep:
     async def _refresh_buckets(self) -> None:
         self._table.forget(self._clock.seconds())
         noise = secrets.token_bytes(DIGEST_SIZE)
-        targets = self._table.refresh_targets(noise, full=self._refreshed)
+        targets = self._table.refresh_targets(noise)
         # walks to far points also tell how many nodes there are
         lacking = LEAST_SAMPLES - len(targets)
         targets += [secrets.token_bytes(DIGEST_SIZE) for _ in range(lacking)]
@@ -169,7 +168,6 @@ class Upkeep:
             await self._lookups.find_node(target, self._isolation)
         if self._table.contacts():
             self._refresh_wait = REFRESH_SECONDS
-            self._refreshed = True
 
     async def _tend(self) -> None:
         """Dial a few candidates, or else check a few contacts that were silent for long."""

@@ -79,11 +79,10 @@ class Watch:
         others = [c.card for c in known if c.alive and c.since > newer and c not in oldest]
         if len(others) < LOOKED_FOR:
             return
-        named = 0
         for contact in oldest:
-            named += await self._lookups.is_named(contact.card, list(others), self._isolation)
-        if named == 0:
-            self._alarms.give(Alarm.STRANGERS, self._clock.seconds())
+            if await self._lookups.is_named(contact.card, list(others), self._isolation):
+                return
+        self._alarms.give(Alarm.STRANGERS, self._clock.seconds())
 
     def _shrunk(self) -> bool:
         known = self._density.known and self._nodes > SHRINKING * K

@@ -8,7 +8,7 @@ import pytest
 from bitsnode.dht.alarms import Alarm, Alarms
 from bitsnode.dht.anchors import MAX_ANCHORS, Anchor, anchored
 from bitsnode.dht.density import ALARM, DOUBT, LEAST_SAMPLES, Density, at_least
-from bitsnode.dht.paths import PATHS, Paths
+from bitsnode.dht.paths import PATH_ALPHA, PATHS, Paths
 from bitsnode.dht.region import MAX_WALKS, Region
 from bitsnode.dht.routing import Contact
 from bitsnode.ids import distance
@@ -178,6 +178,19 @@ def test_d1_a_path_that_is_led_astray_leaves_the_others_alone(make):
     assert len(lied_to & answered) <= 2 * K // PATHS + K
 
 
+def test_a_walk_that_was_said_to_be_over_asks_nobody_else(make):
+    """Whatever comes in later."""
+    cards = [make.card(bits=0) for _ in range(60)]
+    walk = Paths(bytes(32), cards[:30])
+    asked = walk.begin()
+    assert not walk.done
+    walk.end()
+    assert walk.done
+    assert walk.got_reply(asked[0].card.onion_key, cards[30:]) == []
+    assert walk.got_failure(asked[1].card.onion_key) == []
+    assert walk.knows(cards[30].card.onion_key)
+
+
 def test_d3_the_longest_known_are_the_anchors(make):
     """They outlive the table and silence, up to a limit; a flood of newcomers replaces none."""
     old = [Contact(make.card(bits=0), seen=900.0, tried=900.0, since=n) for n in range(10)]
@@ -242,6 +255,21 @@ def test_d3_a_node_whose_anchors_nobody_names_raises_the_alarm(swarm, make):
     kept = {anchor.onion_key for anchor in victim.service._watch.anchors}
     assert anchors - {victim.key.public_key} <= kept
     assert Alarm.STRANGERS in victim.service.status().alarms
+
+
+def test_d3_one_who_names_an_anchor_is_enough(swarm):
+    """A look at an honest network ends with the first answer that names one; few are asked."""
+    watcher = swarm.grow(6)[-1]
+    swarm.settle(2 * 3600)
+    swarm.grow(20)
+    swarm.settle(600)
+    before = len(swarm.dials)
+    swarm.run(watcher.service._watch.look())
+    asked = [
+        address for isolation, address in swarm.dials[before:] if isolation == watcher.isolation
+    ]
+    assert 0 < len(asked) <= 2 * PATHS * PATH_ALPHA
+    assert watcher.service.status().alarms == ()
 
 
 def test_d3_a_network_that_shrank_over_night_raises_the_alarm(swarm, make):

@@ -122,21 +122,36 @@ def test_silent_contacts_are_checked_ever_more_rarely_while_they_fail(make):
     assert contact.due == make.now + CHECK_SECONDS
     table.failed(card.card.onion_key, make.now)
     (contact,) = table.contacts()
-    assert contact.due == make.now + 2 * CHECK_SECONDS
+    assert contact.due == make.now + CHECK_SECONDS
 
 
 def test_refresh_targets_fall_into_their_buckets(make):
-    """Each bucket farther than the k nearest gets a point in its own range; full ones may not."""
+    """Each bucket farther than the k nearest that lacks contacts gets a point in its own range."""
     own = secrets.token_bytes(32)
-    table = RoutingTable(own)
-    for _ in range(120):
+    table = RoutingTable(own, k=4, siblings=4)
+    for _ in range(200):
         table.answered(make.card(bits=0), make.now)
+    near = table.refresh_targets(secrets.token_bytes(32))
+    assert all(distance(own, point) < 1 << 253 for point in near)  # where few nodes are
+    while live := table.live(make.now):
+        table.failed(live[0].card.card.onion_key, make.now)
     targets = table.refresh_targets(secrets.token_bytes(32))
     gaps = [distance(own, target).to_bytes(32, "big") for target in targets]
     assert [leading_zero_bits(gap) for gap in gaps] == list(range(len(targets)))
     assert len(targets) >= 2
-    some = table.refresh_targets(secrets.token_bytes(32), full=False)
-    assert len(some) < len(targets)
+
+
+def test_who_did_not_answer_the_last_time_is_named_only_where_others_are_lacking(make):
+    """It is not dead yet, and stays where there is nobody else."""
+    table = RoutingTable(OWN)
+    cards = sorted(
+        (make.card(bits=0) for _ in range(5)), key=lambda card: distance(card.card.node_id, OWN)
+    )
+    for card in cards:
+        table.answered(card, make.now)
+    table.failed(cards[0].card.onion_key, make.now)
+    assert table.nearest(OWN, 4, make.now) == cards[1:]
+    assert table.nearest(OWN, 5, make.now) == cards
 
 
 def test_a_new_place_keeps_the_contacts(make):

@@ -51,10 +51,10 @@ class VirtualClock:
         calls = [call for _, _, call in self._heap if isinstance(call, _Call)]
         return [call for call in calls if call.active()]
 
-    def run_until(self, end: float, done: Callable[[], bool] = lambda: False) -> None:
+    def run_until(self, end: float, done: Callable[[], bool] | None = None) -> None:
         """Make the calls that are due up to ``end``, in order, until ``done``."""
         heap, pop = self._heap, heapq.heappop
-        while heap and heap[0][0] <= end and not done():
+        while heap and heap[0][0] <= end and not (done and done()):
             at, _, call = pop(heap)
             if isinstance(call, Deferred):
                 self._now = max(self._now, at)
@@ -67,7 +67,7 @@ class VirtualClock:
                 work()
             elif call.work is not None:
                 self.push(call)
-        if not done():
+        if not (done and done()):
             self._now = max(self._now, end)
 
     def push(self, call: "_Call") -> None:
