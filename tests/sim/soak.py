@@ -28,8 +28,8 @@ from tests.sim.world import SimNode, World
 
 WARM = 0.25  # share of the hours that caches and tables take to fill
 HEAD = (
-    "| hour | nodes | joined | held | lookups | found | contacts | records | memory MB | objects"
-    " | files |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    "| hour | nodes | joined | held | lookups | found | contacts | records | memory MB | lists MB"
+    " | objects | files |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -46,6 +46,8 @@ class Hour:
         contacts: of a node, on average.
         records: kept by a node, on average.
         memory: bytes that the process has resident, after garbage was collected.
+        lists: bytes of what nodes remember up to a limit that they reach within a day; see
+            `limited_lists`.
         objects: that the collector tracks.
         files: descriptors open.
     """
@@ -58,6 +60,7 @@ class Hour:
     contacts: float
     records: float
     memory: int
+    lists: int
     objects: int
     files: int
 
@@ -66,7 +69,13 @@ class Hour:
         found = f"{100 * self.measured.found:.2f} %"
         cells = [self.number, self.nodes, self.joined, self.held, self.measured.lookups, found]
         cells += [f"{self.contacts:.0f}", f"{self.records:.1f}", f"{self.memory / 1e6:.0f}"]
-        return f"| {' | '.join(map(str, [*cells, self.objects, self.files]))} |"
+        cells += [f"{self.lists / 1e6:.0f}", self.objects, self.files]
+        return f"| {' | '.join(map(str, cells))} |"
+
+    @property
+    def rest(self) -> int:
+        """Bytes of the process without those lists."""
+        return self.memory - self.lists
 
 
 class Soak:
@@ -125,6 +134,7 @@ class Soak:
             statistics.mean(status.contacts for status in living),
             statistics.mean(status.records for status in living),
             int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
+            sum(map(limited_lists, world.living)),
             len(gc.get_objects()),
             len(os.listdir("/proc/self/fd")),
         )
@@ -143,6 +153,16 @@ class Soak:
     def _hear(self, event: Any) -> None:
         if event["log_level"] >= LogLevel.warn:
             self.errors.append(event)
+
+
+def limited_lists(node: SimNode) -> int:
+    """Return the bytes of a node's lists of cards checked, nonces seen, and addresses that failed.
+
+    Of cards and addresses only the references: those themselves are shared by all nodes here.
+    """
+    service = node.service
+    reader, table, candidates = service._questions._reader, service._table, service._candidates
+    return sum(map(sys.getsizeof, (reader._read, table._nonces, candidates._failed)))
 
 
 def growth(hours: list[Hour], name: str) -> float:
@@ -173,17 +193,17 @@ def main() -> int:
         for hour in soak.hours(options.hours, options.lookups):
             seen.append(hour)
             print(hour.line(), flush=True)
+            print(f"{time.process_time() - begun:.0f} s of CPU", file=sys.stderr, flush=True)
     lookups = sum(hour.measured.lookups for hour in seen)
     lost = sum(round(hour.measured.lookups * (1 - hour.measured.found)) for hour in seen)
     failed = [*soak.errors, *world.failures]
     print(f"\nfound {1 - lost / lookups:.3%} of {lookups:,}", end=", ")
     print(f"at least {1 - most_failing(lookups, lost):.3%}; unhandled errors: {len(failed)}")
     if len(seen) > 4:
-        for name in ("memory", "objects", "files"):
+        for name in ("memory", "lists", "rest", "objects", "files"):
             print(f"{name}: {growth(seen, name):+.1%} a day after the warm-up")
     for failure in failed[:5]:
         print(failure, file=sys.stderr)
-    print(f"{time.process_time() - begun:.0f} s of CPU", file=sys.stderr)
     return 0 if lost <= lookups // 1000 and not failed else 1
 
 
