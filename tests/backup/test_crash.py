@@ -98,6 +98,7 @@ def test_c6_a_backup_that_is_killed_leaves_none_or_a_whole_one(home: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_c6_a_restore_that_is_killed_anywhere_leaves_nothing_or_all(
     made: Made, tmp_path: Path
 ) -> None:

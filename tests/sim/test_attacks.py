@@ -63,6 +63,7 @@ def test_d1_identities_ground_around_a_key_do_not_hide_its_record() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2 * 3600)
 @pytest.mark.usefixtures("seeded")
 def test_a_thousand_nodes_hold() -> None:
     """All goals of the report are met at its size."""

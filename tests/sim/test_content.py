@@ -156,6 +156,7 @@ def test_sizes_are_within_their_bounds() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_erasure_alone_gives_what_the_binomial_law_says(tmp_path: Path) -> None:
     """Sixty nodes for six hours: no wrong byte, and whatever has k shares there is fetched."""
     hours = _lived(tmp_path / "world", 60, 12, 6, Stay())

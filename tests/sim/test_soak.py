@@ -31,6 +31,7 @@ def test_m2_records_outlive_hours_of_churn_and_nothing_piles_up() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(6 * 3600)
 @pytest.mark.usefixtures("seeded")
 def test_m2_a_thousand_nodes_live_through_a_day() -> None:
     """Of records put again by their holders 99.9 % are found, and memory and files stay as many."""

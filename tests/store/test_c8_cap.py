@@ -130,6 +130,7 @@ def test_c8_a_small_cap_and_ten_times_as_much(open_store, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_c8_a_light_node_and_ten_gigabytes(open_store, tmp_path):
     """The same at the cap of a light node, 1 GB, with 10 GB pushed."""
     fills_to_the_cap(open_store, tmp_path, LIGHT_NODE, 1 << 20)
