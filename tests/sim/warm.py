@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -104,13 +104,23 @@ async def _ask(world: WarmWorld, node: WarmNode, stored: Stored) -> tuple[bool, 
     return right, found.seconds, TIERS[found.tier]
 
 
-def asked(world: WarmWorld, name: str, stored: list[Stored], goal: float | None = None) -> Seen:
-    """Have honest nodes ask for records, a few at a time."""
+def asked(
+    world: WarmWorld,
+    name: str,
+    stored: list[Stored],
+    goal: float | None = None,
+    readers: Sequence[SimNode] = (),
+) -> Seen:
+    """Have honest nodes, or those given, ask for records, a few at a time."""
     outcomes: list[tuple[bool, float, str]] = []
-    readers = [node for node in world.living if isinstance(node, WarmNode) and not node.end.silent]
+    ready = [
+        node
+        for node in readers or world.living
+        if isinstance(node, WarmNode) and not node.end.silent
+    ]
     for first in range(0, len(stored), AT_ONCE):
         batch = stored[first : first + AT_ONCE]
-        outcomes += world.run_all(_ask(world, world.draws.choice(readers), one) for one in batch)
+        outcomes += world.run_all(_ask(world, world.draws.choice(ready), one) for one in batch)
     times, count = sorted(seconds for _, seconds, _ in outcomes), len(outcomes)
     tiers = Counter(tier for _, _, tier in outcomes)
     return Seen(
