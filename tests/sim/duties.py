@@ -44,7 +44,7 @@ class Tally:
     Attributes:
         dials: cold contacts tried.
         vain: those of them that nobody answered.
-        questions: asked, over cold circuits or open ones.
+        questions: answered, over cold circuits or open ones.
     """
 
     dials: int = 0
@@ -159,8 +159,10 @@ def _dialling(dial: Any, tallies: Tallies) -> Any:
 
 def _asking(request: Any, tallies: Tallies) -> Any:
     async def asked(peers: CircuitPeers, *given: Any) -> Any:
-        tallies.of(peers).questions += 1
-        return await request(peers, *given)
+        tally = tallies.of(peers)
+        reply = await request(peers, *given)
+        tally.questions += 1
+        return reply
 
     return asked
 
