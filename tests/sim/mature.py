@@ -24,15 +24,16 @@ from bitsnode.wire.card import HOUR, SignedCard
 from bitsnode.wire.messages import K
 from bitsnode.wire.record import SignedRecord
 from tests.sim.analytic import Walked, model
-from tests.sim.analytic_ask import Asker
+from tests.sim.analytic_ask import WARM, Asker
 from tests.sim.analytic_plan import Network, Plan
 from tests.sim.measure import Measured, gets, puts
 from tests.sim.network import SIM
 from tests.sim.shortcuts import shortcuts
-from tests.sim.warm import MODELLED, WARM_SECONDS, Seen, asked
+from tests.sim.warm import MODELLED, Seen, asked
 from tests.sim.warm_world import WarmNode, WarmWorld
 
 ASKERS = 30  # nodes with warm links
+OPENING = 3 * HOUR  # until links are open into 64 groups, a walk in 20 s for those nobody knows
 SAMPLES = 64  # walks of which each node remembers some
 REMEMBERED = 16
 DARK = 0.3
@@ -107,8 +108,14 @@ def mature(seed: int, nodes: int) -> WarmWorld:
     return world
 
 
-def answers(world: WarmWorld, count: int) -> tuple[Seen, Seen, Measured]:
-    """Return what questions come to: over warm links, with a third of them dark, and by walks."""
+def answers(world: WarmWorld, count: int, opening: float = OPENING) -> tuple[Seen, Seen, Measured]:
+    """Return what questions come to: over warm links, with a third of them dark, and by walks.
+
+    Args:
+        world: as `mature` makes it.
+        count: of the questions, of each kind.
+        opening: seconds for the links to be opened.
+    """
     stored = puts(world, count)
     now, coverage = world.clock.seconds(), Network().coverage
     for one in stored:
@@ -120,7 +127,7 @@ def answers(world: WarmWorld, count: int) -> tuple[Seen, Seen, Measured]:
     askers = world.draws.sample(world.nodes, ASKERS)
     for asker in askers:
         asker.warm.start()  # type: ignore[attr-defined]
-    world.pass_time(WARM_SECONDS)
+    world.pass_time(opening)
     well = asked(world, "warm links, all well", stored, readers=askers)
     for node in world.draws.sample(world.nodes, round(DARK * len(world.nodes))):
         node.end.silent = node not in askers
@@ -141,16 +148,17 @@ def main() -> int:
         world.stop()
     asker = Asker(Plan(), Network(nodes), random.Random(seed))
     walks = Walked.of("", nodes, [asker.walk() for _ in range(WALK_MODELLED)])
-    print("| | nodes | found | p50 s | p95 s | modelled p50 | p95 |\n|---|---|---|---|---|---|---|")
+    print("| | nodes | found | group | p50 s | p95 s | modelled p50 | p95 |\n|" + "---|" * 8)
     for name, seen, modelled in (
         (well.name, well, model(Plan(), "", Network(nodes), MODELLED, seed)),
         (dark.name, dark, model(Plan(), "", Network(nodes, blackholes=DARK), MODELLED, seed)),
         ("walks over cold circuits", walked, walks),
     ):
         p50 = seen.median if isinstance(seen, Measured) else seen.p50
+        group = f"{100 * seen.tiers[WARM]:.1f} %" if isinstance(seen, Seen) else ""
         print(
-            f"| {name} | {nodes:,} | {100 * seen.found:.1f} % | {p50:.2f} | {seen.p95:.2f}"
-            f" | {modelled.p50:.2f} | {modelled.p95:.2f} |"
+            f"| {name} | {nodes:,} | {100 * seen.found:.1f} % | {group} | {p50:.2f}"
+            f" | {seen.p95:.2f} | {modelled.p50:.2f} | {modelled.p95:.2f} |"
         )
         pairs = (p50, modelled.p50), (seen.p95, modelled.p95)
         met = met and all(abs(one - other) <= TOLERATED * other for one, other in pairs)

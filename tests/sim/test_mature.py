@@ -36,7 +36,7 @@ def test_a_mature_network_finds_everything_over_links_and_by_walks() -> None:
     """With a third of the nodes silent at once, too."""
     with WarmWorld.lazily():
         world = mature(4, 200)
-        well, dark, walked = answers(world, 30)
+        well, dark, walked = answers(world, 30, opening=900.0)
     assert well.found == dark.found == walked.found == 1.0
     assert well.tiers["warm"] >= 0.9
     assert well.p50 < dark.p95 < walked.median
