@@ -189,7 +189,7 @@ def main() -> int:
             old += sum(not tallies.is_young(node.peers) for node in world.living) / 12
         young = options.nodes * options.hours - old
         world.stop()
-    print("| duty | dials an hour | in vain | questions | kbit/s |\n|---|---|---|---|---|")
+    print("| duty | dials an hour | in vain | answers | kbit/s |\n|---|---|---|---|---|")
     for duty, tally in tallies.old.items():
         print(_line(duty, tally, old))
     columns = zip(*map(attrs.astuple, tallies.old.values()), strict=True)
