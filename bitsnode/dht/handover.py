@@ -105,8 +105,9 @@ class Handover:
         found: list[SignedRecord] = []
         for key in self._records.nearest_keys(MAX_KEYS):
             at = int.from_bytes(key, "big")
+            places = K - 1 if ours ^ at < theirs ^ at else K  # one may be ours
             if _fewer_nearer(HANDERS, others, at, ours) and _fewer_nearer(
-                K - (ours ^ at < theirs ^ at), others, at, theirs
+                places, others, at, theirs
             ):
                 found += self._records.get(key, now)
         return found
