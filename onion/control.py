@@ -23,10 +23,13 @@ from txtorcon.torcontrolprotocol import (
 from onion import errors
 from onion.address import OnionAddress
 from onion.events import OnEvent, TorBootstrapping
+from onion.heartbeat import Heartbeat, HeartbeatTimes
 from onion.once import Once
 
 OLDEST_VERSION = "0.4.7"  # the oldest with congestion control; proposal 324
 CONTROL_TIMEOUT = 15.0  # seconds for tor to authenticate us
+CLOSED = "it closed its control connection"
+SILENT = "it does not answer"
 _BOOTSTRAP = re.compile(r'PROGRESS=(\d+)\b.*?SUMMARY="([^"]*)"(?:.*?WARNING="([^"]*)")?')
 _UNIX_LISTENER = re.compile(r'"unix:([^"]*)"')
 
@@ -36,20 +39,28 @@ class TorControl:
 
     Attributes:
         version: tor's version, such as "0.4.9.11".
-        lost: fires when the connection has ended.
+        lost: fires with the reason when the connection has ended, or nobody answers.
     """
 
-    def __init__(self, protocol: TorControlProtocol) -> None:
+    def __init__(self, reactor: Any, protocol: TorControlProtocol, times: HeartbeatTimes) -> None:
         self._protocol = protocol
         self._uploads: dict[OnionAddress, list[Deferred[None]]] = defaultdict(list)
         self._listens_to_uploads = False
         self.version: str = protocol.version.split()[0]
-        self.lost: Once[None] = Once()
-        protocol.when_disconnected().addBoth(lambda _failure: self.lost.fire(None))
+        self.lost: Once[str] = Once()
+        protocol.when_disconnected().addBoth(lambda _failure: self.lost.fire(CLOSED))
+        heartbeat = Heartbeat(reactor, times, lambda: self.get("version"), self._give_up)
+        heartbeat.start()
+        self.lost.then(lambda _reason: heartbeat.stop())
 
     @classmethod
-    async def connect(cls, reactor: Any, path: Path) -> "TorControl":
+    async def connect(cls, reactor: Any, path: Path, times: HeartbeatTimes) -> "TorControl":
         """Connect and authenticate by cookie.
+
+        Args:
+            reactor: connects.
+            path: of the control socket.
+            times: when a tor that does not answer counts as lost.
 
         Raises:
             TorError: there is no socket, the cookie cannot be read, tor refuses it or is older
@@ -70,7 +81,7 @@ class TorControl:
         except BaseException as error:
             protocol.transport.abortConnection()
             raise _explained(error) from error
-        return cls(protocol)
+        return cls(reactor, protocol, times)
 
     async def command(self, line: str) -> str:
         """Send one command; returns tor's reply without its codes.
@@ -122,7 +133,7 @@ class TorControl:
             if step.percent == 100:
                 done.callback(None)
 
-        def gone(_result: None) -> None:
+        def gone(_reason: str) -> None:
             if not done.called:
                 done.errback(errors.TorUnavailable())
 
@@ -152,6 +163,10 @@ class TorControl:
         """End the connection; a tor that it owns ends with it."""
         if not self.lost.fired:
             self._protocol.transport.loseConnection()
+
+    def _give_up(self) -> None:
+        self.lost.fire(SILENT)
+        self._protocol.transport.abortConnection()
 
     def _on_descriptor(self, text: str) -> None:
         # "UPLOADED" SP HSAddress SP AuthType SP HsDir …; control-spec section 4.1.25

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from onion.control import TorControl
+from onion.heartbeat import HeartbeatTimes
 from onion.once import Once
 from onion.process import TorOptions, TorPlace, TorProcess
 
@@ -20,6 +21,7 @@ class TorSettings:
         binary: the program to launch; None finds it.
         extra_options: torrc options added for a tor that we launch.
         exits: also reach names outside of onion services, on a SOCKS socket of its own.
+        heartbeat: when a tor that does not answer counts as lost.
     """
 
     home: Path
@@ -27,6 +29,7 @@ class TorSettings:
     binary: str | None = None
     extra_options: TorOptions = attrs.field(factory=dict)
     exits: bool = False
+    heartbeat: HeartbeatTimes = attrs.field(factory=HeartbeatTimes)
 
 
 class RunningTor:
@@ -51,7 +54,7 @@ class RunningTor:
         self.exit_socks = exit_socks
         self._process = process
         self.lost: Once[str] = Once()
-        control.lost.then(lambda _none: self.lost.fire("it closed its control connection"))
+        control.lost.then(self.lost.fire)
         if process is not None:
             process.ended.then(self.lost.fire)
 
@@ -65,7 +68,7 @@ class RunningTor:
         place = TorPlace.make(settings.home, sockets, settings.exits)
         process = await TorProcess.start(reactor, place, settings.extra_options, settings.binary)
         try:
-            control = await TorControl.connect(reactor, place.control)
+            control = await TorControl.connect(reactor, place.control, settings.heartbeat)
             # Until here tor looked every 15 s for the process that its torrc names; from here
             # it ends as soon as this connection does (control-spec section 3.23).
             await control.command("TAKEOWNERSHIP")
@@ -75,19 +78,21 @@ class RunningTor:
         return cls(control, place.socks, process, place.exit_socks)
 
     @classmethod
-    async def attach(cls, reactor: Any, control_socket: Path, exits: bool = False) -> "RunningTor":
+    async def attach(
+        cls, reactor: Any, settings: TorSettings, control_socket: Path
+    ) -> "RunningTor":
         """Use a tor that is running already; its one SOCKS port is then also the one for exits.
 
         Raises:
             TorError: it cannot be controlled, is too old, or has no SOCKS port on a unix socket.
         """
-        control = await TorControl.connect(reactor, control_socket)
+        control = await TorControl.connect(reactor, control_socket, settings.heartbeat)
         try:
             socks = await control.socks_socket()
         except BaseException:
             control.close()
             raise
-        return cls(control, socks, None, socks if exits else None)
+        return cls(control, socks, None, socks if settings.exits else None)
 
     @property
     def pid(self) -> int | None:

@@ -242,7 +242,7 @@ class TorNetwork(Dialer, Publisher):
         if settings.control is None:
             running = await RunningTor.launch(self._reactor, settings, self._sockets)
         else:
-            running = await RunningTor.attach(self._reactor, settings.control, settings.exits)
+            running = await RunningTor.attach(self._reactor, settings, settings.control)
         self._version = running.control.version
         self._running = running
         running.lost.then(lambda reason: self._on_lost(running, reason))

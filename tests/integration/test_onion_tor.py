@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from onion import errors, events
 from onion.dialer import LOCAL_TIMES
+from onion.heartbeat import HeartbeatTimes
 from onion.isolation import Isolation
 from onion.keys import OnionKey
 from onion.localnet import PrivateTorNetwork
@@ -33,6 +34,7 @@ from onion.tor import TorNetwork
 pytestmark = pytest.mark.tor
 
 PORT = 7
+QUICK = HeartbeatTimes(every=1, answer=4)
 _DONE = Failure(ConnectionDone())
 
 
@@ -92,11 +94,16 @@ def _reactor() -> Any:
 
 @asynccontextmanager
 async def _tor(
-    network: PrivateTorNetwork, home: Path, control: Path | None = None
+    network: PrivateTorNetwork,
+    home: Path,
+    control: Path | None = None,
+    heartbeat: HeartbeatTimes | None = None,
 ) -> AsyncIterator[tuple[TorNetwork, _Events]]:
     """A started tor of its own on the private network, or one attached to."""
     seen = _Events()
-    settings = TorSettings(home, control=control, extra_options=network.client_options())
+    options = network.client_options()
+    times = heartbeat or HeartbeatTimes()
+    settings = TorSettings(home, control=control, extra_options=options, heartbeat=times)
     tor = TorNetwork(_reactor(), settings, seen, LOCAL_TIMES, LOCAL_SERVICE_TIMES)
     await tor.start()
     try:
@@ -247,6 +254,49 @@ async def test_a_killed_tor_comes_back_with_its_services(
             events.TorBack,
             events.ServicePublishing,
         ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_tor_that_hangs_is_replaced(private_tor: PrivateTorNetwork, tmp_path: Path) -> None:
+    """A stopped process keeps its sockets and answers nobody: it is killed, and another comes."""
+    key = OnionKey.generate()
+    async with _tor(private_tor, tmp_path / "a", heartbeat=QUICK) as (tor, seen):
+        service = await tor.publish(key, PORT, _echo())
+        await service.when_reachable()
+        lost, hung = seen.next(events.TorLost), tor.pid
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        assert await lost == events.TorLost("it does not answer")
+        assert service.state is ServiceState.LOST
+        await seen.next(events.TorBack)
+        await service.when_reachable()
+        assert await _ask(tor, key, Isolation.fresh("peer")) == b"anybody there?"
+        with pytest.raises(ProcessLookupError):
+            os.kill(hung, 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_attached_tor_that_hangs_is_used_again_when_it_answers(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """It is not ours to kill."""
+    key = OnionKey.generate()
+    async with _tor(private_tor, tmp_path / "theirs") as (theirs, _):
+        control = _sockets(tmp_path / "theirs") / "control.sock"
+        async with _tor(private_tor, tmp_path / "ours", control, QUICK) as (ours, seen):
+            service = await ours.publish(key, PORT, _echo())
+            await service.when_reachable()
+            lost = seen.next(events.TorLost)
+            assert theirs.pid is not None
+            os.kill(theirs.pid, signal.SIGSTOP)
+            try:
+                assert await lost == events.TorLost("it does not answer")
+                assert not ours.status().running
+            finally:
+                os.kill(theirs.pid, signal.SIGCONT)
+            await seen.next(events.TorBack)
+            await service.when_reachable()
+            assert await _ask(ours, key, Isolation.fresh("peer")) == b"anybody there?"
 
 
 @pytest_twisted.ensureDeferred
