@@ -114,20 +114,12 @@ class GroupIndex:
 
     def put(self, signed: SignedRecord, now: float) -> bool:
         """Take a checked record; returns whether it was taken, and was not there yet."""
-        record, short = signed.record, short_id(signed.data)
-        if short in self._ids or not self._place.holds(record.key) or record.expires <= now:
-            return False
-        taken = self._put(signed, short, now)
-        if not taken:
-            self._refused[short] = None
-            if len(self._refused) > MAX_REFUSED:
-                self._refused.popitem(last=False)
-        return taken
+        return self._take(signed, short_id(signed.data), now)
 
     def restore(self, signed: SignedRecord, now: float) -> None:
         """Take a record up that was saved: what has not changed is not saved again."""
         short = short_id(signed.data)
-        if self.put(signed, now) or short in self._ids:
+        if self._take(signed, short, now) or short in self._ids:
             self._changed.discard(short)
         else:
             self._changed.add(short)  # it goes from the file too
@@ -210,6 +202,17 @@ class GroupIndex:
         for short, kept in list(self._ids.items()):
             if kept.expires <= now:
                 self._drop(short)
+
+    def _take(self, signed: SignedRecord, short: bytes, now: float) -> bool:
+        record = signed.record
+        if short in self._ids or not self._place.holds(record.key) or record.expires <= now:
+            return False
+        taken = self._put(signed, short, now)
+        if not taken:
+            self._refused[short] = None
+            if len(self._refused) > MAX_REFUSED:
+                self._refused.popitem(last=False)
+        return taken
 
     def _put(self, signed: SignedRecord, short: bytes, now: float) -> bool:
         record = signed.record
