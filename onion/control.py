@@ -49,7 +49,7 @@ class TorControl:
         self.version: str = protocol.version.split()[0]
         self.lost: Once[str] = Once()
         protocol.when_disconnected().addBoth(lambda _failure: self.lost.fire(CLOSED))
-        heartbeat = Heartbeat(reactor, times, lambda: self.get("version"), self._give_up)
+        heartbeat = Heartbeat(reactor, times, lambda: self.get("version"), self.give_up)
         heartbeat.start()
         self.lost.then(lambda _reason: heartbeat.stop())
 
@@ -164,7 +164,8 @@ class TorControl:
         if not self.lost.fired:
             self._protocol.transport.loseConnection()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """End the connection at once: nobody answers; what waits for an answer fails."""
         self.lost.fire(SILENT)
         self._protocol.transport.abortConnection()
 

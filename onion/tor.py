@@ -43,6 +43,7 @@ from onion.turn import NextTurn
 PUBLISH_AT_ONCE = 10  # one tor publishes ten services at a time reliably; bursts of 40 fail
 FIRST_PAUSE = 0.25  # seconds before the first attempt to get tor back, doubled each time
 LONGEST_PAUSE = 30.0  # seconds
+PARTING = 10.0  # seconds for tor to withdraw our services when we stop
 # Connections that wait to be taken up while this process is busy (listen(2)). Tor turns away
 # whoever is beyond it at once: with Twisted's 50, some of fifty browsers that come together.
 BACKLOG = 1024
@@ -152,9 +153,13 @@ class TorNetwork(Dialer, Publisher):
         if self._supervision is not None:
             self._supervision.cancel()
             await self._supervision
+        running, self._running = self._running, None
+        if running is not None:
+            # A tor that hangs would never say that it has withdrawn them.
+            parting = self._reactor.callLater(PARTING, running.control.give_up)
+            running.lost.then(lambda _reason: parting.active() and parting.cancel())
         for service in list(self._services):
             await service.stop()
-        running, self._running = self._running, None
         if running is not None:
             for address in self._client_keys:
                 await remove_client_key(running.control, address)

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.tor
 
 PORT = 7
 QUICK = HeartbeatTimes(every=1, answer=4)
+NEVER = HeartbeatTimes(every=3600)
 _DONE = Failure(ConnectionDone())
 
 
@@ -273,6 +274,20 @@ async def test_a_tor_that_hangs_is_replaced(private_tor: PrivateTorNetwork, tmp_
         assert await _ask(tor, key, Isolation.fresh("peer")) == b"anybody there?"
         with pytest.raises(ProcessLookupError):
             os.kill(hung, 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_node_stops_although_its_tor_hangs(
+    private_tor: PrivateTorNetwork, tmp_path: Path
+) -> None:
+    """It waits a while for its services to be withdrawn, and then it kills."""
+    async with _tor(private_tor, tmp_path / "a", heartbeat=NEVER) as (tor, _):
+        await tor.publish(OnionKey.generate(), PORT, _echo())
+        hung = tor.pid
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+    with pytest.raises(ProcessLookupError):
+        os.kill(hung, 0)
 
 
 @pytest_twisted.ensureDeferred
