@@ -43,7 +43,7 @@ from onion.turn import NextTurn
 PUBLISH_AT_ONCE = 10  # one tor publishes ten services at a time reliably; bursts of 40 fail
 FIRST_PAUSE = 0.25  # seconds before the first attempt to get tor back, doubled each time
 LONGEST_PAUSE = 30.0  # seconds
-PARTING = 10.0  # seconds for tor to withdraw our services when we stop
+PARTING = 3.0  # seconds for tor to withdraw our services when we stop; it takes milliseconds
 # Connections that wait to be taken up while this process is busy (listen(2)). Tor turns away
 # whoever is beyond it at once: with Twisted's 50, some of fifty browsers that come together.
 BACKLOG = 1024
