@@ -9,11 +9,13 @@ from bitsnode.errors import BitsError
 from bitsnode.ids import distance
 from bitsnode.wire.card import HOUR
 from bitsnode.wire.messages import Contacts, K, Records
+from bitsnode.wire.record import SignedRecord
 from onion.address import OnionAddress
 from onion.isolation import Isolation
 from tests.sim.records import make_record
 from tests.sim.world import SimNode, World
 
+LIFE = 30 * 24 * HOUR  # seconds that a record is good for: its share's lease
 AT_ONCE = 50  # lookups side by side, at least; at most as many as there are nodes
 
 
@@ -97,25 +99,38 @@ class Stored:
 
     Attributes:
         seed: that signed it.
-        key: where, 32 bytes.
-        data: the signed record.
+        record: it.
         taken: nodes that said they keep it.
     """
 
     seed: bytes
-    key: bytes
-    data: bytes
+    record: SignedRecord
     taken: int
+
+    @property
+    def key(self) -> bytes:
+        """Where it is, 32 bytes."""
+        return self.record.record.key
+
+    @property
+    def data(self) -> bytes:
+        """The signed record."""
+        return self.record.data
 
 
 async def put(world: World, node: SimNode, seed: bytes, slot: bytes = b"") -> Stored:
     """Put a record signed with a seed, as nobody."""
-    expires = world.clock.seconds() // HOUR * HOUR + 24 * HOUR
+    expires = world.clock.seconds() // HOUR * HOUR + LIFE
     record = make_record(seed, slot, expires=expires)
+    return Stored(seed, record, await keep(node, record))
+
+
+async def keep(node: SimNode, record: SignedRecord) -> int:
+    """Put a record, perhaps again, as nobody; returns how many nodes keep it."""
     isolation = Isolation.fresh("put")
     taken = await node.service.put_record(record, isolation)
     node.peers.close(isolation)
-    return Stored(seed, record.record.key, record.data, taken)
+    return taken
 
 
 async def get(world: World, node: SimNode, stored: Stored) -> Outcome:

@@ -104,7 +104,7 @@ def attacked(seed: int, nodes: int, lookups: int, goals: dict[int, float]) -> It
     """
     world, conspiracy = settled(seed, nodes, nodes * max(goals) // 100)
     yield from invaded(world, conspiracy, lookups, goals)
-    yield from eclipsed(world, lookups // 5)
+    yield from eclipsed(world, lookups // 2)  # of 300 all must be found to show 99 %
     world.stop()
 
 

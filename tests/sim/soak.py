@@ -21,7 +21,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from bitsnode.store.records import REPUBLISH
 from bitsnode.wire.card import HOUR
-from tests.sim.measure import Measured, Stored, gets, most_failing, put
+from tests.sim.measure import Measured, Stored, gets, keep, most_failing, put
 from tests.sim.scenarios import leave_later, settled
 from tests.sim.shortcuts import shortcuts
 from tests.sim.world import SimNode, World
@@ -140,11 +140,11 @@ class Soak:
         )
 
     def _put_later(self, holder: SimNode, stored: Stored) -> None:
-        """Put a record again from time to time, for as long as its holder is there."""
+        """Put the very record again from time to time, for as long as its holder is there."""
 
         def again() -> None:
             if holder.alive:
-                self._world.begin(put(self._world, holder, stored.seed))
+                self._world.begin(keep(holder, stored.record))
                 self._put_later(holder, stored)
 
         wait = (self._again * 3 // 4 + secrets.randbelow(self._again // 2)) / self._faster
