@@ -15,10 +15,10 @@ def test_the_bound_of_what_was_not_seen_is_that_of_clopper_and_pearson() -> None
 
 @pytest.mark.usefixtures("seeded")
 def test_m2_records_outlive_hours_of_churn_and_nothing_piles_up() -> None:
-    """Half the nodes go each hour; what their holders put is found, and objects stay as many."""
+    """Half the nodes go each hour; what holders put again is found, and objects stay as many."""
     world, _ = settled(7, 30)
     before = set(world.living)
-    soak = Soak(world, held=20)
+    soak = Soak(world, held=20, again=1200)  # often, so that some are
     first, second = soak.hours(2, lookups=20)
     gone = before.difference(world.living)
     assert len(gone) > len(before) // 4
