@@ -34,14 +34,14 @@ def test_m2_records_outlive_hours_of_churn_and_nothing_piles_up() -> None:
 @pytest.mark.timeout(6 * 3600)
 @pytest.mark.usefixtures("seeded")
 def test_m2_a_thousand_nodes_live_through_a_day() -> None:
-    """Of records put again by their holders 99.9 % are found, and memory and files stay as many."""
+    """Of records put again by their holders 99.9 % are found, and nothing piles up."""
     world, _ = settled(7, 1000)
     soak = Soak(world, held=200)
     hours = list(soak.hours(24, lookups=250))
     lost = sum(round(hour.measured.lookups * (1 - hour.measured.found)) for hour in hours)
     assert lost <= sum(hour.measured.lookups for hour in hours) // 1000
-    assert abs(growth(hours, "objects")) < 0.1
-    assert abs(growth(hours, "memory")) < 0.1
+    assert growth(hours, "objects") < 0.1  # they may become fewer, as the network calms down
+    assert growth(hours, "memory") < 0.1
     assert growth(hours, "files") == 0.0
     assert [*soak.errors, *world.failures] == []
     world.stop()
