@@ -109,26 +109,30 @@ def _same_moments(
     """Somebody's circuits speak when an account buys, and again when a payment is made.
 
     Only those tell something that are silent while others buy, and that do not speak by habit.
+    Who waits for the server's answer is not silent: a busy server makes all wait together.
     """
     deposits: dict[bytes, list[float]] = defaultdict(list)
     for deposit in facts.deposits:
         deposits[deposit.account].append(deposit.transaction.time)
     for group in set(groups.values()):
-        times = sorted(q.time for circuit in group for q in by_circuit[circuit])
-        if is_habit(times):
+        asked = sorted(
+            (question for circuit in group for question in by_circuit[circuit]),
+            key=lambda question: question.time,
+        )
+        if is_habit(asked):
             continue
         heard = {
             account
             for account, moments in deposits.items()
-            if any(_speaks(times, moment, AROUND_DEPOSIT) for moment in moments)
+            if any(_speaks(asked, moment, AROUND_DEPOSIT) for moment in moments)
         }
         if len(heard) != 1:
             continue
         (account,) = heard
         later = [
-            time
-            for time in times
-            if not any(_speaks([time], moment, AROUND_DEPOSIT) for moment in deposits[account])
+            question
+            for question in asked
+            if not any(_speaks([question], moment, AROUND_DEPOSIT) for moment in deposits[account])
         ]
         for payment in payments:
             at = payment.transaction.time
@@ -137,19 +141,28 @@ def _same_moments(
                 yield Hint(Kind.DEPOSIT, payment.transaction.hash, frozenset(heard), text)
 
 
-def is_habit(times: list[float]) -> bool:
-    """Whether somebody speaks at even pauses, whatever happens."""
-    rounds = [times[0], *(b for a, b in pairwise(times) if b - a > ROUND)] if times else []
-    pauses = [b - a for a, b in pairwise(rounds)]
+def is_habit(asked: list[Question]) -> bool:
+    """Whether somebody speaks at even pauses, whatever happens, but for the server's own delay.
+
+    Args:
+        asked: all that somebody asked, in the order of time.
+    """
+    later = [(a, b) for a, b in pairwise(asked) if b.time - a.time > ROUND]
+    begins = [*(question.time for question in asked[:1]), *(b.time for _, b in later)]
+    pauses = [b - a for a, b in pairwise(begins)]
     if len(pauses) < ENOUGH:
         return False
+    waited = [max(0.0, min(a.end, b.time) - a.time) for a, b in later]
     usual = median(pauses)
-    even = sum(1 for pause in pauses if usual / 2 <= pause <= 2 * usual)
+    even = sum(
+        usual / 2 <= pause and pause - wait <= 2 * usual
+        for pause, wait in zip(pauses, waited, strict=True)
+    )
     return even >= HABIT * len(pauses)
 
 
-def _speaks(times: list[float], at: float, around: tuple[float, float]) -> bool:
-    return any(at + around[0] <= time <= at + around[1] for time in times)
+def _speaks(asked: list[Question], at: float, around: tuple[float, float]) -> bool:
+    return any(each.time <= at + around[1] and at + around[0] <= each.end for each in asked)
 
 
 def _one_breath(view: View, facts: Facts, payments: list[Payment]) -> Iterator[Hint]:

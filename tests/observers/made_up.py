@@ -99,10 +99,16 @@ class World:
         return self._add(sender, to, 0, data, (log,), at)
 
     def ask(
-        self, circuit: str, at: float, method: str = "eth_blockNumber", *params: object
+        self,
+        circuit: str,
+        at: float,
+        method: str = "eth_blockNumber",
+        *params: object,
+        answered: float | None = None,
     ) -> None:
         """The RPC server is asked something."""
-        self.questions.append(Question(START + at, circuit, method, params))
+        end = None if answered is None else START + answered
+        self.questions.append(Question(START + at, circuit, method, params, end))
 
     def read_logs(self, circuit: str, at: float, first: int, last: int) -> None:
         """The RPC server is asked for all logs of a range, as everybody asks."""

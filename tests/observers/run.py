@@ -175,7 +175,7 @@ class Run:
             read_chain(chain),
             read_contracts(chain),
             self._works(entries),
-            tuple(self._tap.questions),
+            self._tap.questions,
             entries + shown,
             self._serving(),
         )

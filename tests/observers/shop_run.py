@@ -192,7 +192,7 @@ class ShopRun:
             read_chain(chain),
             read_contracts(chain),
             works,
-            tuple(self._tap.questions),
+            self._tap.questions,
             entries,
             frozenset(accounts | keys),
         )

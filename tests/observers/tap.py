@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import attrs
+
 from tests.observers.views import Question
 
 # "PROXY TCP6 fc00:dead:beef:4dad::0:29 ::1 65535 80": the last 32 bits are the circuit's number
@@ -80,7 +82,6 @@ class RpcTap:
 
     Attributes:
         url: where it is, once it was entered.
-        questions: what it was asked, in the order of arrival.
     """
 
     def __init__(self, chain: Path, folder: Path) -> None:
@@ -88,7 +89,7 @@ class RpcTap:
         self._folder = folder
         self._lock = threading.Lock()
         self._server = socket.socket(socket.AF_UNIX)
-        self.questions: list[Question] = []
+        self._questions: list[Question] = []
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -110,6 +111,12 @@ class RpcTap:
         self.url = f"http://{host}"
         return self
 
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What it was asked, in the order of arrival."""
+        with self._lock:
+            return tuple(self._questions)
+
     def __exit__(
         self, _kind: type[BaseException] | None, _e: BaseException | None, _tb: TracebackType | None
     ) -> None:
@@ -128,9 +135,12 @@ class RpcTap:
             threading.Thread(target=self._serve, args=(stream,), daemon=True).start()
 
     def _serve(self, stream: socket.socket) -> None:
+        under_way: list[int] = []  # places of questions that this connection has no answer to
         with stream, socket.socket(socket.AF_UNIX) as behind:
             behind.connect(os.path.realpath(self._chain / "chain.sock"))
-            threading.Thread(target=_pump, args=(behind, stream), daemon=True).start()
+            threading.Thread(
+                target=self._answer, args=(behind, stream, under_way), daemon=True
+            ).start()
             waiting, circuit = b"", ""
             while data := _received(stream):
                 waiting += data
@@ -140,11 +150,12 @@ class RpcTap:
                         continue
                     circuit, waiting = match.group(1).decode(), waiting[match.end() :]
                     data = waiting
+                waiting = self._read(waiting, circuit, under_way)
                 if not _sent(behind, data):
-                    return
-                waiting = self._read(waiting, circuit)
+                    break
+        self._end(under_way)
 
-    def _read(self, waiting: bytes, circuit: str) -> bytes:
+    def _read(self, waiting: bytes, circuit: str, under_way: list[int]) -> bytes:
         """Log whole requests; returns what is left of the bytes."""
         while (end := waiting.find(b"\r\n\r\n")) >= 0:
             match = _LENGTH.search(waiting[:end])
@@ -154,17 +165,25 @@ class RpcTap:
             body, waiting = waiting[end + 4 : end + 4 + size], waiting[end + 4 + size :]
             asked = json.loads(body) if body else []
             with self._lock:
-                self.questions += [
-                    Question(time.time(), circuit, each["method"], tuple(each.get("params", ())))
-                    for each in (asked if isinstance(asked, list) else [asked])
-                ]
+                for each in asked if isinstance(asked, list) else [asked]:
+                    under_way.append(len(self._questions))
+                    params = tuple(each.get("params", ()))
+                    self._questions.append(Question(time.time(), circuit, each["method"], params))
         return waiting
 
+    def _answer(self, behind: socket.socket, stream: socket.socket, under_way: list[int]) -> None:
+        """Pass the server's answers on; one that begins to come ends the waiting for it."""
+        while data := _received(behind):
+            self._end(under_way)
+            if not _sent(stream, data):
+                return
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    while data := _received(source):
-        if not _sent(sink, data):
-            return
+    def _end(self, under_way: list[int]) -> None:
+        with self._lock:
+            for place in under_way:
+                question = self._questions[place]
+                self._questions[place] = attrs.evolve(question, answered=time.time())
+            under_way.clear()
 
 
 def _received(stream: socket.socket) -> bytes:

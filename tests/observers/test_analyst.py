@@ -11,7 +11,7 @@ from tests.observers.circuits import is_habit
 from tests.observers.links import Kind
 from tests.observers.made_up import FAUCET, PRICE, two_buyers
 from tests.observers.tokens import token, tokens_of
-from tests.observers.views import Transaction
+from tests.observers.views import Question, Transaction
 
 HOST = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 
@@ -132,7 +132,33 @@ def test_circuits_that_speak_by_habit_link_nothing() -> None:
     for second in range(150, 420):
         world.ask("from 150 on", second)
     assert analyse(world.view()).links == ()
-    assert not is_habit([100.0, 101.0, 300.0])
+    assert not is_habit([Question(at, "w", "eth_blockNumber") for at in (100.0, 101.0, 300.0)])
+
+
+def test_circuits_that_wait_for_a_busy_server_link_nothing() -> None:
+    """A server that answers nobody for a while makes all silent: whoever waits is not silent."""
+    world, _anna, _bert, _payment = two_buyers()
+    for second in range(90, 120, 2):  # their first deposit is at 100
+        world.ask("w", second, answered=second + 1.9)
+    world.ask("w", 120, answered=380)
+    for second in range(380, 420, 20):
+        world.ask("w", second, answered=second + 19)
+    assert analyse(world.view()).links == ()
+
+
+def test_pauses_of_the_server_are_no_pauses_of_those_who_ask() -> None:
+    """A rhythm that the server broke is a rhythm; one that its owner broke is none."""
+
+    def rhythm(answered: float | None) -> list[Question]:
+        times = [float(second) for ten in range(0, 100, 10) for second in range(ten, ten + 4)]
+        return [
+            Question(at, "w", "eth_blockNumber", (), at + answered if answered else None)
+            for at in times
+        ]
+
+    assert is_habit(rhythm(answered=6.5))
+    assert not is_habit(rhythm(answered=0.1))
+    assert not is_habit(rhythm(answered=None))
 
 
 def test_addresses_asked_about_in_one_breath_link_payment_and_creator() -> None:

@@ -60,12 +60,19 @@ class Question:
         circuit: over which it came, as tor tells the service; "" if unknown.
         method: of JSON-RPC.
         params: as JSON gave them.
+        answered: when the server had answered, Unix seconds; None if it never did, or at once.
     """
 
     time: float
     circuit: str
     method: str
     params: tuple[Any, ...] = ()
+    answered: float | None = None
+
+    @property
+    def end(self) -> float:
+        """Until when whoever asked was waiting for the server, Unix seconds."""
+        return self.time if self.answered is None else self.answered
 
 
 @attrs.frozen(eq=False)
